@@ -1,0 +1,304 @@
+"""What follows from what happened?
+
+Rules of this file:
+
+- `decide` turns one input into events and effects. It moves the state only through `evolve`, so what it saw is what a
+  replay will see. The shell commits the events first and performs the effects afterwards.
+- Every (state, input) pair is a transition or a refusal with a name. Refusing changes nothing.
+- Ready steps start in plan order, at once, as far as the slots go: no batch, no barrier.
+- Nothing here knows a clock or a random number: both arrive in the input.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from orchestrald.core import inputs as i
+from orchestrald.core import questions
+from orchestrald.core.effects import Explain, Log, ProposePlan, SetTimer, StopAction
+from orchestrald.core.graph import Graph
+from orchestrald.core.interaction import Interaction, Run
+from orchestrald.core.model import Failure
+from orchestrald.core.retry import delay_us, may_retry
+from orchestrald.core.scheduling import start_ready
+from orchestrald.core.slots import UNLIMITED, Slots
+from orchestrald.core.states import InteractionState as I
+from orchestrald.core.states import StepState as S
+from orchestrald.core.turn import Decision, Turn
+
+
+def decide(state: Interaction, happened: i.Input, slots: Slots = UNLIMITED) -> Decision:
+    """The consequences of one input. `state` has already moved when this returns."""
+    turn = Turn(state, happened.at, slots)
+    _INPUTS[type(happened)](turn, happened)
+    if turn.refusal is None and not state.final:
+        _go_on(turn)
+    return Decision(turn.events, turn.effects, turn.refusal)
+
+
+def _go_on(turn: Turn) -> None:
+    """Start what can start, and notice when nothing is left to do."""
+    state = turn.state
+    if state.state is I.WAITING and state.next_ready() is not None:
+        turn.emit("interaction.resumed", {})
+    if state.state is I.EXECUTING:
+        start_ready(turn)
+    _conclude(turn)
+
+
+def _conclude(turn: Turn) -> None:
+    state = turn.state
+    if state.running:
+        return
+    if state.state is I.CANCELLING:
+        _cancel_rest(turn)
+        _explain(turn, "cancelled")
+    elif state.state in {I.EXECUTING, I.WAITING} and not state.unfinished:
+        _explain(turn, "failed" if any(run.state is S.FAILED for run in state.by_node) else "completed")
+    elif state.state is I.EXECUTING and state.waiting and not state.retrying and not _may_still_start(state):
+        questions_ = {name: run.question.prompt for name, run in state.waiting.items() if run.question}
+        turn.emit("interaction.waiting", {"steps": questions_})
+
+
+def _may_still_start(state: Interaction) -> bool:
+    return state.next_ready() is not None or any(state.held.values())
+
+
+def _explain(turn: Turn, status: str) -> None:
+    if not turn.state.explaining:
+        turn.state.explaining = status
+        turn.ask(Explain(status))
+
+
+def _cancel_rest(turn: Turn) -> None:
+    """Everything that is not finished and does not run is over; parents last, since their items end them."""
+    open_runs = [run for run in turn.state.runs.values() if not run.finished and run.children is None]
+    open_runs += [run for run in turn.state.runs.values() if not run.finished and run.children is not None]
+    for run in open_runs:
+        if run.children is not None or run.state is not S.RUNNING:
+            turn.emit("step.cancelled", {}, run.id)
+
+
+# --- inputs ---------------------------------------------------------------------------------------------------------
+
+
+def _submitted(turn: Turn, it: i.Submitted) -> None:
+    state = turn.state
+    if state.id:
+        turn.refuse("wrong_state", "this interaction was already submitted")
+        return
+    state.id, state.thread_id = it.interaction_id, it.thread_id  # so that the first event can name them
+    if it.new_thread:
+        turn.emit("thread.created", {"title": it.intent[:80]})
+    data: dict[str, Any] = {"intent": it.intent, "source": it.source, "by": it.by}
+    if it.workspace:
+        data["workspace"] = it.workspace
+    if it.labels:
+        data["labels"] = it.labels
+    turn.emit("interaction.submitted", data)
+    if it.graph is None:
+        turn.emit("interaction.planning", {"reason": "intent"})
+        turn.ask(ProposePlan(it.intent))
+    else:
+        _adopt(turn, it.graph, "caller")
+
+
+def _adopt(turn: Turn, graph: Graph, planner: str) -> None:
+    turn.state.proposed = graph
+    turn.emit("plan.adopted", {**graph.to_json(), "planner": planner})
+
+
+def _proposed(turn: Turn, it: i.PlanProposed) -> None:
+    if turn.state.state is not I.PLANNING:
+        turn.refuse("stale", "nobody waits for a plan any more")
+        return
+    _adopt(turn, it.graph, it.planner)
+
+
+def _planning_failed(turn: Turn, it: i.PlanningFailed) -> None:
+    if turn.state.state is not I.PLANNING:
+        turn.refuse("stale", "nobody waits for a plan any more")
+        return
+    turn.state.planning_failure = it.failure
+    _explain(turn, "failed")
+
+
+def _running(turn: Turn, step_id: str) -> Run | None:
+    run = turn.state.runs.get(step_id)
+    if run is None or run.state is not S.RUNNING or run.children is not None:
+        turn.refuse("stale", f"step {step_id} does not run any more")
+        return None
+    return run
+
+
+def _succeeded(turn: Turn, it: i.ActionSucceeded) -> None:
+    run = _running(turn, it.step_id)
+    if run is None:
+        return
+    missing = [name for name in run.node.exports if _absent(it.output, name)]
+    if missing:
+        turn.fail_step(run, Failure("missing_exports", f"the action did not return {', '.join(missing)}"))
+        return
+    if it.digest:
+        turn.state.loaded[it.digest] = it.output
+        turn.emit("step.succeeded", {"stored": {"digest": it.digest, "size": it.size}, "ms": it.ms}, run.id)
+    else:
+        turn.emit("step.succeeded", {"output": it.output, "ms": it.ms}, run.id)
+    if run.parent is not None:
+        turn.gather(run.parent)
+
+
+def _absent(output: Any, name: str) -> bool:
+    return not isinstance(output, dict) or output.get(name) is None
+
+
+def _failed(turn: Turn, it: i.ActionFailed) -> None:
+    run = _running(turn, it.step_id)
+    if run is None:
+        return
+    if turn.state.state is I.EXECUTING and may_retry(run.node.retry, run.attempt, it.failure):
+        due_at = it.at + delay_us(run.node.retry, run.attempt, it.failure, it.jitter)
+        error = it.failure.to_json()
+        turn.emit("step.retrying", {"error": error, "attempt": run.attempt, "due_at": due_at}, run.id)
+        turn.ask(SetTimer(run.id, due_at))
+        return
+    turn.fail_step(run, it.failure)
+
+
+def _asked(turn: Turn, it: i.ActionAsked) -> None:
+    run = _running(turn, it.step_id)
+    if run is not None:
+        turn.wait(run, it.question)
+
+
+def _stopped(turn: Turn, it: i.ActionStopped) -> None:
+    run = _running(turn, it.step_id)
+    if run is not None:
+        turn.emit("step.cancelled", {}, run.id)
+
+
+def _timer(turn: Turn, it: i.TimerFired) -> None:
+    run = turn.state.runs.get(it.step_id)
+    if run is None or run.due_at is None or run.due_at > it.at:
+        turn.refuse("stale", f"step {it.step_id} waits for no such moment")
+    elif run.state is S.RETRYING:
+        turn.state.push(run)
+    elif run.state is S.WAITING and run.question is not None and run.question.kind == "until":
+        turn.emit("step.succeeded", {"output": {"at": it.at}}, run.id)
+    elif run.state is S.WAITING:
+        turn.fail_step(run, Failure("timeout", "nobody answered in time"))
+    else:
+        turn.refuse("stale", f"step {it.step_id} waits for no moment")
+
+
+def _slots_freed(turn: Turn, it: i.SlotsFreed) -> None:
+    """Nothing happened to the interaction itself: `_go_on` does the rest."""
+
+
+def _answered(turn: Turn, it: i.Answered) -> None:
+    run = turn.state.runs.get(it.step_id)
+    if run is None:
+        turn.refuse("not_found", f"there is no step {it.step_id}")
+    elif run.state is not S.WAITING or run.question is None:
+        turn.refuse("wrong_state", f"step {it.step_id} waits for no answer: it is {run.state}")
+    else:
+        refusal = questions.answer(turn, run, run.question, it)
+        if refusal:
+            turn.refuse(*refusal)
+
+
+def _event_arrived(turn: Turn, it: i.EventArrived) -> None:
+    run = turn.state.runs.get(it.step_id)
+    if run is None or run.state is not S.WAITING or run.question is None or run.question.kind != "event":
+        turn.refuse("stale", f"step {it.step_id} waits for no event")
+        return
+    turn.emit("step.succeeded", {"output": {"kind": it.kind, "payload": it.payload}}, run.id)
+
+
+def _cancel(turn: Turn, it: i.CancelRequested) -> None:
+    state = turn.state
+    if state.final or state.state is I.CANCELLING:
+        turn.refuse("wrong_state", f"the interaction is already {state.state}")
+        return
+    state.explaining = ""  # an outcome that was about to be explained is not the outcome any more
+    turn.emit("interaction.cancelling", {"by": it.by, "reason": it.reason})
+    for run in state.runs.values():
+        if run.state is S.RUNNING and run.children is None:
+            run.stopping = True
+            turn.ask(StopAction(run.id))
+
+
+def _recovered(turn: Turn, it: i.Recovered) -> None:
+    """Re-issue what was asked and not answered, and never silently what may not be done twice.
+
+    A commit is atomic, so a state has all consequences of its last input. We derive them again all the same: it costs
+    one pass, and makes every prefix of a journal, however it was cut, one that ends.
+    """
+    state = turn.state
+    for run in list(state.runs.values()):
+        if run.state is S.RUNNING and run.children is None:
+            _interrupted(turn, run)
+        elif run.state is S.INTERRUPTED:
+            _after_interruption(turn, run)
+        elif run.state in {S.RETRYING, S.WAITING} and run.due_at is not None:
+            turn.ask(SetTimer(run.id, run.due_at))
+        elif run.state is S.FAILED and run.parent is None:
+            turn.skip_downstream(run)
+        elif run.children is not None:
+            turn.gather(run)
+    if state.state is I.QUEUED:
+        turn.emit("interaction.planning", {"reason": "recovered"})
+    if state.state is I.PLANNING:
+        turn.ask(ProposePlan(state.intent))
+
+
+def _interrupted(turn: Turn, run: Run) -> None:
+    turn.emit("step.interrupted", {"attempt": run.attempt}, run.id)
+    _after_interruption(turn, run)
+
+
+def _after_interruption(turn: Turn, run: Run) -> None:
+    if turn.state.state is I.CANCELLING:
+        turn.emit("step.cancelled", {}, run.id)
+    elif not run.node.idempotent:
+        turn.wait(run, questions.about_interruption(run))
+        turn.ask(Log("warning", f"{run.id} was interrupted and may not be repeated: it waits for a decision"))
+
+
+def _explained(turn: Turn, it: i.Explained) -> None:
+    state = turn.state
+    status = state.explaining
+    if not status or status != it.status:
+        turn.refuse("stale", "this outcome is not the one that waits for words")
+        return
+    state.explaining = ""
+    turn.emit("assistant.output", {"text": it.text, "status": status})
+    data: dict[str, Any] = {}
+    if status == "failed":
+        data["error"] = first_failure(state).to_json()
+    turn.emit(f"interaction.{status}", data)
+
+
+def first_failure(state: Interaction) -> Failure:
+    """What an interaction failed of: its planning, or the first step in plan order that failed."""
+    if state.failure or state.planning_failure:
+        return state.failure or state.planning_failure or Failure("error", "")
+    failed = (run.failure for run in state.by_node if run.state is S.FAILED and run.failure)
+    return next(failed, Failure("error", "the interaction failed"))
+
+
+_INPUTS: dict[type[Any], Callable[[Turn, Any], None]] = {
+    i.Submitted: _submitted,
+    i.PlanProposed: _proposed,
+    i.PlanningFailed: _planning_failed,
+    i.ActionSucceeded: _succeeded,
+    i.ActionFailed: _failed,
+    i.ActionAsked: _asked,
+    i.ActionStopped: _stopped,
+    i.TimerFired: _timer,
+    i.SlotsFreed: _slots_freed,
+    i.Answered: _answered,
+    i.EventArrived: _event_arrived,
+    i.CancelRequested: _cancel,
+    i.Recovered: _recovered,
+    i.Explained: _explained,
+}

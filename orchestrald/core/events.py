@@ -1,0 +1,91 @@
+"""Which facts are there?
+
+Rules of this file:
+
+- Every event type is a row of `TYPES`; ARCHITECTURE.md's table of events is checked against it.
+- An event is never edited. When its `data` must change shape, `v` grows and `upcast` learns the old one.
+- `seq` is given by the store at commit, gap-free; an event that is not committed yet has `seq` 0.
+- Times are UTC, in microseconds since 1970.
+"""
+
+from typing import Any, Literal, NamedTuple
+
+Kind = Literal["user_input", "assistant_output", "artifact", "external_event", "system_trace"]
+
+
+class Event(NamedTuple):
+    """One fact. `interaction_id` and `step_id` empty mean that it is not about one."""
+
+    type: str
+    data: dict[str, Any]
+    thread_id: str
+    interaction_id: str = ""
+    step_id: str = ""
+    at: int = 0
+    seq: int = 0
+    v: int = 1
+
+    @property
+    def kind(self) -> Kind:
+        return TYPES[self.type].kind
+
+    def to_wire(self) -> dict[str, Any]:
+        """As it travels on the socket: every field, absent ids left out."""
+        wire: dict[str, Any] = {
+            "seq": self.seq,
+            "at": self.at,
+            "type": self.type,
+            "kind": self.kind,
+            "thread_id": self.thread_id,
+            "interaction_id": self.interaction_id,
+            "step_id": self.step_id,
+            "data": self.data,
+            "v": self.v,
+        }
+        return {k: v for k, v in wire.items() if v != ""}
+
+
+class Type(NamedTuple):
+    kind: Kind
+    says: str
+
+
+_TRACE: Kind = "system_trace"
+
+TYPES: dict[str, Type] = {
+    "thread.created": Type(_TRACE, "a thread exists: title"),
+    "interaction.submitted": Type("user_input", "somebody asked for something: intent, source, by, workspace, labels"),
+    "interaction.planning": Type(_TRACE, "the planner was asked: reason"),
+    "interaction.waiting": Type(_TRACE, "nothing can go on until named steps are answered: steps"),
+    "interaction.resumed": Type(_TRACE, "it goes on"),
+    "interaction.paused": Type(_TRACE, "a person paused it: by"),
+    "interaction.cancelling": Type(_TRACE, "a person asked to stop it: by, reason"),
+    "interaction.completed": Type(_TRACE, "every step ended well: counts"),
+    "interaction.failed": Type(_TRACE, "it ended with a failure: error, counts"),
+    "interaction.cancelled": Type(_TRACE, "it was stopped, and its processes are gone: counts"),
+    "plan.adopted": Type(_TRACE, "this plan will be run: plan, planner, specs"),
+    "plan.patched": Type(_TRACE, "a failed subgraph was replaced: plan, superseded, renamed, specs"),
+    "step.started": Type(_TRACE, "an attempt begins: attempt"),
+    "step.expanded": Type(_TRACE, "a for_each became that many items: count"),
+    "step.succeeded": Type(_TRACE, "an attempt ended well: output or stored, ms"),
+    "step.failed": Type(_TRACE, "the step ended badly: error, attempt"),
+    "step.retrying": Type(_TRACE, "an attempt failed and another follows: error, attempt, due_at"),
+    "step.waiting": Type(_TRACE, "the step waits for an answer: question"),
+    "step.answered": Type(_TRACE, "somebody answered: answer, by"),
+    "step.skipped": Type(_TRACE, "the step is not run: reason (when, dependency, decision), value"),
+    "step.cancelled": Type(_TRACE, "the step was stopped"),
+    "step.interrupted": Type(_TRACE, "the daemon died while the step ran: attempt"),
+    "step.superseded": Type(_TRACE, "a replan replaced the step"),
+    "step.violation": Type(_TRACE, "the step ran into the sandbox: kind, evidence, certain"),
+    "assistant.output": Type("assistant_output", "the answer in words: text, status"),
+    "artifact.stored": Type("artifact", "a reference was stored: digest, size, media_type, name"),
+    "external.event": Type("external_event", "something happened outside: kind, correlation, payload"),
+}
+
+EXECUTION_PROGRESS = "execution_progress"
+"""The original's category of every `step.*` trace."""
+
+
+def upcast(event: Event) -> Event:
+    """An event of an older version in today's shape. There is only version 1 so far."""
+    return event

@@ -1,0 +1,255 @@
+"""How does an event change the state?
+
+Rules of this file:
+
+- `evolve` is the only code that changes an `Interaction`, live and in replay alike, so both give the same state.
+- It decides nothing and asks for nothing: an event is a fact, and every transition it makes stands in `states`.
+- Its cost does not grow with the plan: a finished step touches its dependents, nobody else.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from orchestrald.core.binding import items
+from orchestrald.core.events import Event
+from orchestrald.core.graph import Graph, Node
+from orchestrald.core.interaction import Interaction, Run
+from orchestrald.core.model import Failure, Question, Stored
+from orchestrald.core.states import IllegalMove, StepState, move_interaction, move_step
+
+Data = dict[str, Any]
+
+
+def evolve(state: Interaction, event: Event) -> None:
+    """Apply one event. Raises IllegalMove when the event cannot follow what came before."""
+    if event.type.startswith("step."):
+        step = _STEP.get(event.type)
+        if step is None:
+            return  # a trace such as step.violation, which changes nothing
+        try:
+            run = state.runs[event.step_id]
+        except KeyError:
+            raise IllegalMove(f"{event.type} names the unknown step {event.step_id!r}") from None
+        _move(state, run, event.type)
+        step(state, run, event.data, event.at)
+    else:
+        handler = _INTERACTION.get(event.type)
+        if handler is not None:
+            handler(state, event)
+    state.updated_at = event.at
+
+
+def fold(events: Iterable[Event], loaded: dict[str, Any] | None = None) -> Interaction:
+    """The state after these events. `loaded` holds the stored outputs by digest; one that is missing reads as null."""
+    state = Interaction(loaded=loaded or {})
+    for event in events:
+        evolve(state, event)
+    return state
+
+
+# --- the interaction ------------------------------------------------------------------------------------------------
+
+
+def _submitted(state: Interaction, event: Event) -> None:
+    data = event.data
+    state.id = event.interaction_id
+    state.thread_id = event.thread_id
+    state.intent = data.get("intent", "")
+    state.source = data.get("source", "intent")
+    state.by = data.get("by", "")
+    state.workspace = data.get("workspace", "")
+    state.labels = data.get("labels", {})
+    state.created_at = event.at
+
+
+def _moved(state: Interaction, event: Event) -> None:
+    state.state = move_interaction(state.state, event.type)
+
+
+def _adopted(state: Interaction, event: Event) -> None:
+    _moved(state, event)
+    # Building the graph of a large plan costs far more than this event; `decide` has it already, replay has not.
+    state.graph = graph = state.proposed or Graph.from_json(event.data)
+    state.proposed = None
+    state.planner = event.data.get("planner", "")
+    state.runs, state.by_node = {}, []
+    for node in graph.nodes:
+        _add(state, node, len(node.sources))
+
+
+def _ended(state: Interaction, event: Event) -> None:
+    _moved(state, event)
+    state.ended_at = event.at
+    if error := event.data.get("error"):
+        state.failure = Failure(error["code"], error["message"], details=error.get("details"))
+
+
+def _answered_in_words(state: Interaction, event: Event) -> None:
+    state.answer = event.data["text"]
+
+
+_INTERACTION: dict[str, Callable[[Interaction, Event], None]] = {
+    "interaction.submitted": _submitted,
+    "interaction.planning": _moved,
+    "interaction.waiting": _moved,
+    "interaction.resumed": _moved,
+    "interaction.paused": _moved,
+    "interaction.cancelling": _moved,
+    "interaction.completed": _ended,
+    "interaction.failed": _ended,
+    "interaction.cancelled": _ended,
+    "plan.adopted": _adopted,
+    "assistant.output": _answered_in_words,
+}
+
+
+# --- a step ---------------------------------------------------------------------------------------------------------
+
+
+def _started(state: Interaction, run: Run, data: Data, at: int) -> None:
+    run.attempt = data["attempt"]
+    run.started_at = at if run.started_at is None else run.started_at
+    run.due_at = None
+
+
+def _expanded(state: Interaction, run: Run, data: Data, at: int) -> None:
+    run.started_at = at
+    run.open_children = data["count"]
+    run.children = []
+    for i, item in enumerate(items(state, run)):
+        child = Run(f"{run.id}[{i}]", run.node, (run.node.index, i), 0, parent=run, item=item)
+        run.children.append(child)
+        state.runs[child.id] = child
+    state.unfinished += run.open_children
+    for child in run.children[: run.node.max_parallel]:
+        state.push(child)
+
+
+def _succeeded(state: Interaction, run: Run, data: Data, at: int) -> None:
+    if run.children is not None:
+        run.output = [child.output for child in run.children]
+    elif "stored" in data:
+        stored = data["stored"]
+        run.stored = Stored(stored["digest"], stored["size"])
+        run.output = state.loaded.get(stored["digest"])
+    else:
+        run.output = data["output"]
+    run.ms = data.get("ms")
+    _satisfy(state, run, at)
+
+
+def _failed(state: Interaction, run: Run, data: Data, at: int) -> None:
+    error = data["error"]
+    run.failure = Failure(error["code"], error["message"], details=error.get("details"))
+    _finish(state, run, at)
+
+
+def _retrying(state: Interaction, run: Run, data: Data, at: int) -> None:
+    error = data["error"]
+    run.failure = Failure(error["code"], error["message"], True, details=error.get("details"))
+    run.due_at = data["due_at"]
+
+
+def _waiting(state: Interaction, run: Run, data: Data, at: int) -> None:
+    run.question = Question(**data["question"])
+    run.due_at = run.question.due_at
+    run.started_at = at if run.started_at is None else run.started_at
+
+
+def _answered(state: Interaction, run: Run, data: Data, at: int) -> None:
+    question = run.question
+    if question is not None and question.kind == "approval":
+        run.approval = {**data["answer"], "digest": question.digest}
+    elif question is not None and question.kind == "clarification":
+        run.answer = data["answer"]
+    run.due_at = None
+    state.push(run)
+
+
+def _skipped(state: Interaction, run: Run, data: Data, at: int) -> None:
+    run.reason = data["reason"]
+    run.output = data.get("value")
+    if run.reason == "dependency":
+        _finish(state, run, at)
+    else:
+        _satisfy(state, run, at)
+
+
+def _stopped(state: Interaction, run: Run, data: Data, at: int) -> None:
+    _finish(state, run, at)
+
+
+def _interrupted(state: Interaction, run: Run, data: Data, at: int) -> None:
+    if run.node.idempotent:
+        state.push(run)
+
+
+_STEP: dict[str, Callable[[Interaction, Run, Data, int], None]] = {
+    "step.started": _started,
+    "step.expanded": _expanded,
+    "step.succeeded": _succeeded,
+    "step.failed": _failed,
+    "step.retrying": _retrying,
+    "step.waiting": _waiting,
+    "step.answered": _answered,
+    "step.skipped": _skipped,
+    "step.cancelled": _stopped,
+    "step.interrupted": _interrupted,
+}
+
+
+def _add(state: Interaction, node: Node, unmet: int) -> None:
+    run = Run(node.id, node, (node.index, -1), unmet)
+    state.runs[node.id] = run
+    state.by_node.append(run)
+    state.unfinished += 1
+    if unmet == 0:
+        state.push(run)
+
+
+def _move(state: Interaction, run: Run, event: str) -> None:
+    """Change the step's state by the table, and keep the counters that depend on it."""
+    before = run.state
+    after = run.state = move_step(before, event)
+    if before is StepState.RUNNING:
+        state.running -= run.children is None
+    elif before is StepState.WAITING:
+        del state.waiting[run.id]
+    elif before is StepState.RETRYING:
+        del state.retrying[run.id]
+    if after is StepState.RUNNING:
+        state.running += event != "step.expanded"
+    elif after is StepState.WAITING:
+        state.waiting[run.id] = run
+    elif after is StepState.RETRYING:
+        state.retrying[run.id] = run
+
+
+def _finish(state: Interaction, run: Run, at: int) -> None:
+    run.ended_at = at
+    run.due_at = None
+    run.question = None
+    run.item = None
+    state.unfinished -= 1
+    parent = run.parent
+    if parent is None:
+        return
+    parent.open_children -= 1
+    limit, children = run.node.max_parallel, parent.children or ()
+    if limit is not None and parent.state is StepState.RUNNING:
+        # A finished child makes room for the first one that was held back when the step was expanded.
+        following = limit + len(children) - parent.open_children - 1
+        if following < len(children):
+            state.push(children[following])
+
+
+def _satisfy(state: Interaction, run: Run, at: int) -> None:
+    """The step ended well enough for what depends on it."""
+    _finish(state, run, at)
+    if run.parent is not None:
+        return
+    for index in run.node.dependents:
+        dependent = state.by_node[index]
+        dependent.unmet -= 1
+        if dependent.unmet == 0 and dependent.state is StepState.PENDING:
+            state.push(dependent)

@@ -1,0 +1,157 @@
+"""What can happen to an interaction?
+
+The mirror image of `effects`: an input is the shell telling the core what happened, an effect is the core asking the
+shell to do something. Time (`at`, UTC microseconds), identifiers and randomness arrive here; the core never asks.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from orchestrald.core.graph import Graph
+from orchestrald.core.model import ActionSpec, Failure, Question
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """Somebody asked for something. `graph` missing means that a planner must be asked for one."""
+
+    at: int
+    interaction_id: str
+    thread_id: str
+    intent: str
+    by: str = ""
+    source: str = "intent"
+    graph: Graph | None = None
+    workspace: str = ""
+    labels: dict[str, str] = field(default_factory=dict)
+    new_thread: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlanProposed:
+    """A planner answered with a graph that passed `normalize`."""
+
+    at: int
+    graph: Graph
+    planner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanningFailed:
+    """No planner could answer; `failure` is told to the user."""
+
+    at: int
+    failure: Failure
+
+
+class ActionSucceeded(NamedTuple):
+    """An attempt ended well. `digest` is set when the output went to the reference store, and `size` is its size."""
+
+    at: int
+    step_id: str
+    output: Any
+    ms: int = 0
+    digest: str = ""
+    size: int = 0
+
+
+class ActionFailed(NamedTuple):
+    """An attempt ended badly. `jitter` in [0, 1) places the retry below its ceiling."""
+
+    at: int
+    step_id: str
+    failure: Failure
+    jitter: float = 1.0
+
+
+class ActionAsked(NamedTuple):
+    """The plugin needs an answer before it can go on; its process has ended."""
+
+    at: int
+    step_id: str
+    question: Question
+
+
+class ActionStopped(NamedTuple):
+    """A running action was stopped on request, and its processes are gone."""
+
+    at: int
+    step_id: str
+
+
+class TimerFired(NamedTuple):
+    """The moment that `SetTimer` named has come."""
+
+    at: int
+    step_id: str
+
+
+class SlotsFreed(NamedTuple):
+    """The daemon can run more steps than when this interaction last asked."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Somebody answered a waiting step. `channel` is how: `respond`, or `decide` for approvals."""
+
+    at: int
+    step_id: str
+    payload: Any
+    by: str = ""
+    channel: str = "respond"
+
+
+@dataclass(frozen=True, slots=True)
+class EventArrived:
+    """An external event was matched to a waiting step."""
+
+    at: int
+    step_id: str
+    kind: str
+    payload: Any
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRequested:
+    at: int
+    by: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """The daemon started again and has folded this interaction's events."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """The interpreter put the outcome into words: the last input of every turn. `status` is what it explained."""
+
+    at: int
+    status: str
+    text: str
+
+
+Input = (
+    Submitted
+    | PlanProposed
+    | PlanningFailed
+    | ActionSucceeded
+    | ActionFailed
+    | ActionAsked
+    | ActionStopped
+    | TimerFired
+    | SlotsFreed
+    | Answered
+    | EventArrived
+    | CancelRequested
+    | Recovered
+    | Explained
+)
+
+Catalog = dict[str, ActionSpec]
+"""Every action that a plan may name, by full name."""

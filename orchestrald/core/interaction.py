@@ -1,0 +1,150 @@
+"""What is known of a running interaction, in memory?
+
+`Interaction` and its `Run`s are what folding its events gives; `facts` is that state as plain data, and two states with
+equal facts are the same state. Everything else here is derived for speed (counters, the ready heap) or transient
+(`explaining`, `held`, `proposed`, `loaded`): lost in a crash, and rebuilt from the journal and the reference store.
+"""
+
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from typing import Any
+
+from orchestrald.core.graph import Graph, Node
+from orchestrald.core.model import Failure, Question, Stored
+from orchestrald.core.states import FINAL_INTERACTION, FINISHED, InteractionState, StepState
+
+
+@dataclass(slots=True, eq=False)
+class Run:
+    """The life of one step, or of one item of a `for_each` step (then `parent` and `item` are set).
+
+    `output` missing (None) on a finished step means it left nothing: it was skipped, or it failed. `unmet` counts the
+    dependencies that have not yet ended well; at 0 the step may start. `revision` counts deliberate re-runs: with the
+    interaction and step ids it is the idempotency key.
+    """
+
+    id: str
+    node: Node
+    order: tuple[int, int]
+    unmet: int
+    state: StepState = StepState.PENDING
+    attempt: int = 0
+    revision: int = 1
+    output: Any = None
+    stored: Stored | None = None
+    failure: Failure | None = None
+    question: Question | None = None
+    answer: Any = None
+    approval: dict[str, Any] | None = None
+    reason: str = ""
+    due_at: int | None = None
+    started_at: int | None = None
+    ended_at: int | None = None
+    ms: int | None = None
+    parent: "Run | None" = None
+    item: Any = None
+    children: "list[Run] | None" = None
+    open_children: int = 0
+    stopping: bool = False
+
+    @property
+    def finished(self) -> bool:
+        return self.state in FINISHED
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "state": self.state,
+            "attempt": self.attempt,
+            "revision": self.revision,
+            "output": self.output,
+            "failure": self.failure,
+            "question": self.question,
+            "answer": self.answer,
+            "approval": self.approval,
+            "reason": self.reason,
+            "due_at": self.due_at,
+            "started_at": self.started_at,
+            "ended_at": self.ended_at,
+            "unmet": self.unmet,
+            "open_children": self.open_children,
+        }
+
+
+@dataclass(slots=True, eq=False)
+class Interaction:
+    """The live state of one interaction; owned by one actor, changed by `evolve` alone."""
+
+    id: str = ""
+    thread_id: str = ""
+    state: InteractionState = InteractionState.QUEUED
+    intent: str = ""
+    source: str = ""
+    by: str = ""
+    workspace: str = ""
+    labels: dict[str, str] = field(default_factory=dict)
+    created_at: int = 0
+    updated_at: int = 0
+    ended_at: int | None = None
+    planner: str = ""
+    graph: Graph | None = None
+    runs: dict[str, Run] = field(default_factory=dict)
+    by_node: list[Run] = field(default_factory=list)
+    failure: Failure | None = None
+    answer: str | None = None
+    replans: int = 0
+
+    # derived
+    running: int = 0
+    unfinished: int = 0
+    ready: list[tuple[tuple[int, int], Run]] = field(default_factory=list)
+    waiting: dict[str, Run] = field(default_factory=dict)
+    retrying: dict[str, Run] = field(default_factory=dict)
+
+    # transient
+    explaining: str = ""
+    planning_failure: Failure | None = None
+    proposed: Graph | None = None
+    loaded: dict[str, Any] = field(default_factory=dict)
+    held: dict[str, list[tuple[tuple[int, int], Run]]] = field(default_factory=dict)
+
+    @property
+    def final(self) -> bool:
+        return self.state in FINAL_INTERACTION
+
+    def push(self, run: Run) -> None:
+        heappush(self.ready, (run.order, run))
+
+    def next_ready(self) -> Run | None:
+        """The first step in plan order that may start. Entries that an event has overtaken are dropped here."""
+        while self.ready:
+            run = self.ready[0][1]
+            if run.state in _STARTABLE:
+                return run
+            heappop(self.ready)
+        return None
+
+    def pop_ready(self) -> Run:
+        return heappop(self.ready)[1]
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "thread_id": self.thread_id,
+            "state": self.state,
+            "intent": self.intent,
+            "workspace": self.workspace,
+            "ended_at": self.ended_at,
+            "planner": self.planner,
+            "graph": self.graph.to_json() if self.graph else None,
+            "failure": self.failure,
+            "answer": self.answer,
+            "replans": self.replans,
+            "running": self.running,
+            "unfinished": self.unfinished,
+            "waiting": sorted(self.waiting),
+            "retrying": sorted(self.retrying),
+            "runs": {name: run.facts() for name, run in self.runs.items()},
+        }
+
+
+_STARTABLE = frozenset({StepState.PENDING, StepState.RETRYING, StepState.INTERRUPTED})

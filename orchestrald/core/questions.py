@@ -1,0 +1,116 @@
+"""What may a waiting step be answered, and what does the answer do?
+
+Rules of this file:
+
+- An approval is answered through `decide` alone, by naming the digest of what it would allow; never by text, a plan,
+  a model or a plugin.
+- Every other question is answered through `respond`, and its schema decides what fits.
+"""
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from orchestrald.core import schema
+from orchestrald.core.inputs import Answered
+from orchestrald.core.interaction import Run
+from orchestrald.core.model import Failure, Question, parse_duration
+from orchestrald.core.turn import Turn
+
+_DECISION = {
+    "type": "object",
+    "properties": {"decision": {"enum": ["retry", "skip", "fail"]}, "value": {}},
+    "required": ["decision"],
+    "additionalProperties": False,
+}
+
+
+def digest(action: str, params: dict[str, Any]) -> str:
+    """What an approval is bound to: the action and its exact parameters."""
+    canonical = json.dumps([action, params], sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"
+
+
+def about_approval(run: Run, params: dict[str, Any]) -> Question:
+    preview = {"action": run.node.action, "params": params}
+    reason = f"{run.node.action} may only run with a person's approval"
+    return Question("approval", reason, digest=digest(run.node.action, params), preview=preview)
+
+
+def about_interruption(run: Run) -> Question:
+    prompt = (
+        f"The daemon stopped while {run.node.action} ran, and it may not be repeated unasked: "
+        "it may or may not have done its work. Retry it, skip it with a value, or let it fail?"
+    )
+    return Question("interrupted", prompt, schema=_DECISION)
+
+
+def of_wait_step(run: Run, params: dict[str, Any], at: int) -> Question:
+    """The question of a wait_user, wait_event or wait_until step. Raises ValueError for a moment that is none."""
+    timeout = run.node.timeout
+    due_at = None if timeout is None else at + int(timeout * 1_000_000)
+    if run.node.kind == "wait_user":
+        prompt = str(params.get("prompt") or params.get("message") or "Please answer.")
+        return Question("input", prompt, schema=params.get("schema"), due_at=due_at)
+    if run.node.kind == "wait_event":
+        kind = str(params.get("kind") or params.get("event_type") or "*")
+        correlation = params.get("correlation")
+        prompt = f"Waiting for the event {kind}."
+        return Question("event", prompt, event_kind=kind, correlation=correlation, due_at=due_at)
+    return Question("until", "Waiting for a moment.", due_at=_moment(params, at))
+
+
+def _moment(params: dict[str, Any], at: int) -> int:
+    if "for" in params:
+        return at + int(parse_duration(params["for"]) * 1_000_000)
+    moment = datetime.fromisoformat(str(params["at"]))
+    if moment.tzinfo is None:
+        raise ValueError("a moment needs a time zone, for example 2026-01-31T09:00:00Z")
+    return int((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1_000_000)
+
+
+def answer(turn: Turn, run: Run, question: Question, it: Answered) -> tuple[str, str] | None:
+    """Apply an answer, or say why not as (code, message)."""
+    if question.kind == "approval":
+        return _decide_approval(turn, run, question, it)
+    if it.channel != "respond":
+        return "wrong_state", f"step {run.id} waits for no approval"
+    if question.kind in {"event", "until"}:
+        return "wrong_state", f"step {run.id} does not wait for a person"
+    for fault in schema.errors(question.schema or {}, it.payload):
+        return "invalid_params", f"the answer does not fit: {fault.message}"
+    if question.kind == "interrupted":
+        _decide_interruption(turn, run, it)
+    elif question.kind == "input":
+        turn.emit("step.succeeded", {"output": {"answer": it.payload, "by": it.by}}, run.id)
+    else:
+        turn.emit("step.answered", {"answer": it.payload, "by": it.by}, run.id)
+    return None
+
+
+def _decide_approval(turn: Turn, run: Run, question: Question, it: Answered) -> tuple[str, str] | None:
+    if it.channel != "decide":
+        return "denied", "an approval is answered by approval.decide alone"
+    if it.payload["digest"] != question.digest:
+        return "conflict", "the digest names something else than what waits for approval now"
+    if it.payload["decision"] == "approve":
+        answer = {"decision": "approved", "by": it.by}
+        turn.emit("step.answered", {"answer": answer, "by": it.by}, run.id)
+    else:
+        note = it.payload.get("note") or "no reason given"
+        details = {"by": it.by}
+        turn.fail_step(run, Failure("denied", f"a person denied it: {note}", details=details))
+    return None
+
+
+def _decide_interruption(turn: Turn, run: Run, it: Answered) -> None:
+    decision = it.payload["decision"]
+    if decision == "retry":
+        turn.emit("step.answered", {"answer": it.payload, "by": it.by}, run.id)
+    elif decision == "skip":
+        turn.emit("step.skipped", {"reason": "decision", "value": it.payload.get("value"), "by": it.by}, run.id)
+        if run.parent is not None:
+            turn.gather(run.parent)
+    else:
+        turn.fail_step(run, Failure("interrupted", "the daemon stopped while it ran", details={"by": it.by}))

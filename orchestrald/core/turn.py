@@ -1,0 +1,91 @@
+"""What is the outcome of one input so far?
+
+A `Turn` collects the events and effects of one input. `emit` is the only way to add an event, and it moves the state at
+once through `evolve`: a decision sees the consequences of what it has already decided.
+"""
+
+from typing import Any, NamedTuple
+
+from orchestrald.core.effects import Effect, SetTimer
+from orchestrald.core.events import Event
+from orchestrald.core.evolve import evolve
+from orchestrald.core.interaction import Interaction, Run
+from orchestrald.core.model import Failure, Question
+from orchestrald.core.slots import Slots
+from orchestrald.core.states import InteractionState, StepState
+
+
+class Refusal(NamedTuple):
+    """Why an input changed nothing. `stale` ones are reports about something that is over, and harmless."""
+
+    code: str
+    message: str
+
+
+class Decision(NamedTuple):
+    events: list[Event]
+    effects: list[Effect]
+    refusal: Refusal | None = None
+
+
+class Turn:
+    """One input being decided: the events and effects so far, and the only way to add to them."""
+
+    __slots__ = ("at", "effects", "events", "refusal", "slots", "state")
+
+    def __init__(self, state: Interaction, at: int, slots: Slots) -> None:
+        self.state = state
+        self.at = at
+        self.slots = slots
+        self.events: list[Event] = []
+        self.effects: list[Effect] = []
+        self.refusal: Refusal | None = None
+
+    def emit(self, type_: str, data: dict[str, Any], step_id: str = "") -> None:
+        state = self.state
+        event = Event(type_, data, state.thread_id, state.id, step_id, self.at)
+        evolve(state, event)
+        self.events.append(event)
+
+    def ask(self, effect: Effect) -> None:
+        self.effects.append(effect)
+
+    def refuse(self, code: str, message: str) -> None:
+        self.refusal = Refusal(code, message)
+
+    # What several inputs lead to.
+
+    def fail_step(self, run: Run, failure: Failure) -> None:
+        """End a step badly, and skip everything downstream of it: it can never get what it waits for."""
+        self.emit("step.failed", {"error": failure.to_json(), "attempt": run.attempt}, run.id)
+        if run.parent is None:
+            self.skip_downstream(run)
+        else:
+            self.gather(run.parent)
+
+    def gather(self, parent: Run) -> None:
+        """End a `for_each` step when its last item has ended."""
+        if parent.open_children or parent.state is not StepState.RUNNING or self.state.state is InteractionState.CANCELLING:
+            return
+        bad = [child for child in parent.children or () if child.state is StepState.FAILED]
+        if not bad:
+            self.emit("step.succeeded", {"items": len(parent.children or ())}, parent.id)
+            return
+        first = bad[0].failure or Failure("error", "")
+        message = f"{len(bad)} of {len(parent.children or ())} items failed; the first, {bad[0].id}: {first.message}"
+        self.emit("step.failed", {"error": {"code": "items_failed", "message": message}, "attempt": 0}, parent.id)
+        self.skip_downstream(parent)
+
+    def skip_downstream(self, run: Run) -> None:
+        """Skip what can never get what it waits for."""
+        graph = self.state.graph
+        assert graph is not None
+        for index in graph.descendants(run.node.index):
+            dependent = self.state.by_node[index]
+            if dependent.state is StepState.PENDING:
+                self.emit("step.skipped", {"reason": "dependency", "failed": run.id}, dependent.id)
+
+    def wait(self, run: Run, question: Question) -> None:
+        self.emit("step.waiting", {"question": question.to_json()}, run.id)
+        if question.due_at is not None:
+            self.ask(SetTimer(run.id, question.due_at))
