@@ -9,161 +9,57 @@ Rules of this file:
   widened: a plan may declare less than an action allows, not more.
 """
 
-import difflib
-import json
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
-
-from pydantic import ValidationError
+from typing import Any
 
 from orchestrald.core import conditions, schema
 from orchestrald.core.cycles import find_cycle
 from orchestrald.core.graph import Graph, for_each_parts, freeze
 from orchestrald.core.model import RESERVED_IDS, STEP_ID, ActionSpec, Plan, Step
+from orchestrald.core.plan_shape import (
+    PlanLimits,
+    Problem,
+    append,
+    from_original,
+    join,
+    natural,
+    nearest,
+    oversize,
+    read_shape,
+    sound_steps,
+    step_ids,
+)
 from orchestrald.core.references import BadReference, Path, Reference, parse_reference, references
 
 
-class Problem(NamedTuple):
-    """One fault of a plan. `path` is empty when the plan as a whole is at fault; `hint` may be empty."""
-
-    path: str
-    code: str
-    message: str
-    hint: str = ""
-
-    def to_json(self) -> dict[str, str]:
-        return {k: v for k, v in self._asdict().items() if v}
-
-
-class PlanLimits(NamedTuple):
-    """How large a plan may be. Steps made by `for_each` at run time count against `items` of their step."""
-
-    steps: int = 20_000
-    depth: int = 32
-    size: int = 8 * 1024 * 1024
-
-
-def normalize(
-    raw: Any, catalog: Mapping[str, ActionSpec], limits: PlanLimits = PlanLimits()
-) -> Graph | list[Problem]:
+def normalize(raw: Any, catalog: Mapping[str, ActionSpec], limits: PlanLimits = PlanLimits()) -> Graph | list[Problem]:
     """A graph that the executor can run, or every problem, ordered by path. Never raises for what a plan says."""
-    problems = _oversize(raw, limits)
+    problems = oversize(raw, limits)
     if problems:
         return problems
-    raw = _drop_original_fields(raw)
-    plan, problems = _shape(raw)
+    raw = from_original(raw)
+    plan, problems = read_shape(raw)
     if plan is None:
         # Shapes are broken somewhere, but the steps that are sound still deserve the rest of the checks, so that
         # one round of repair suffices.
-        sound = _sound_steps(raw)
+        sound = sound_steps(raw)
         plan = Plan.model_construct(goal="", steps=tuple(sound.values()), on_complete=None, on_failure=None)
         positions, complete = list(sound), False
     else:
         positions, complete = list(range(len(plan.steps))), True
-    found, steps = _Checker(plan, positions, _raw_ids(raw), catalog).run()
+    found, steps = _Checker(plan, positions, step_ids(raw), catalog).run()
     problems += found
     if not problems and complete:
         plan = plan.model_copy(update={"steps": tuple(steps)})
         used = {step.action for step in steps if step.kind == "action"}
         return Graph.build(plan, {name: freeze(catalog[name]) for name in sorted(used)})
-    return sorted(set(problems), key=lambda p: (_natural(p.path), p.code))
-
-
-# --- shape ---------------------------------------------------------------------------------------------------------
-
-
-def _oversize(raw: Any, limits: PlanLimits) -> list[Problem]:
-    if not isinstance(raw, dict):
-        return [Problem("", "not_an_object", "a plan is an object with a list of steps")]
-    if _deeper_than(raw, limits.depth):
-        return [Problem("", "too_deep", f"the plan is nested deeper than {limits.depth} levels")]
-    try:
-        size = len(json.dumps(raw, allow_nan=False))
-    except (TypeError, ValueError) as error:
-        return [Problem("", "not_json", f"the plan holds a value that JSON cannot carry: {error}")]
-    if size > limits.size:
-        return [Problem("", "too_large", f"the plan has {size} characters; the limit is {limits.size}")]
-    steps = raw.get("steps")
-    if isinstance(steps, list) and len(steps) > limits.steps:
-        return [Problem("steps", "too_many_steps", f"the plan has {len(steps)} steps; the limit is {limits.steps}")]
-    if isinstance(steps, list) and not steps:
-        return [Problem("steps", "empty_plan", "the plan has no steps", "Give it at least one step.")]
-    return []
-
-
-def _deeper_than(value: Any, limit: int) -> bool:
-    level: list[Any] = [value]
-    for _ in range(limit):
-        level = [
-            child
-            for node in level
-            if isinstance(node, dict | list)
-            for child in (node.values() if isinstance(node, dict) else node)
-        ]
-        if not level:
-            return False
-    return True
-
-
-def _drop_original_fields(raw: dict[str, Any]) -> dict[str, Any]:
-    """The original's `imports` says nothing that references do not say; plans written for it still carry it."""
-    steps = raw.get("steps")
-    if not isinstance(steps, list):
-        return raw
-    return {**raw, "steps": [_original_step(step) if isinstance(step, dict) else step for step in steps]}
-
-
-def _original_step(step: dict[str, Any]) -> dict[str, Any]:
-    step = {key: value for key, value in step.items() if key != "imports"}
-    if step.get("params", ...) is None:
-        del step["params"]
-    if "kind" not in step and step.get("action") in {"wait_user", "wait_event", "wait_until"}:
-        step["kind"] = step["action"]
-    return step
-
-
-def _shape(raw: dict[str, Any]) -> tuple[Plan | None, list[Problem]]:
-    try:
-        return Plan.model_validate(raw), []
-    except ValidationError as error:
-        return None, [_shape_problem(item) for item in error.errors(include_url=False, include_input=False)]
-
-
-def _shape_problem(item: Any) -> Problem:
-    path = _join(item["loc"])
-    if item["type"] == "extra_forbidden":
-        key = str(item["loc"][-1])
-        known = Step.model_fields if len(item["loc"]) > 1 else Plan.model_fields
-        return Problem(path, "unknown_key", f"there is no key {key!r} here", _nearest(key, known))
-    if item["type"] == "missing":
-        return Problem(path, "missing_key", f"{item['loc'][-1]} is missing")
-    return Problem(path, "wrong_shape", item["msg"].removeprefix("Value error, "))
-
-
-def _sound_steps(raw: dict[str, Any]) -> dict[int, Step]:
-    sound: dict[int, Step] = {}
-    for position, step in enumerate(raw["steps"] if isinstance(raw.get("steps"), list) else []):
-        try:
-            sound[position] = Step.model_validate(step)
-        except ValidationError:
-            continue
-    return sound
-
-
-def _raw_ids(raw: dict[str, Any]) -> set[str]:
-    steps = raw.get("steps")
-    return {s["id"] for s in steps if isinstance(s, dict) and isinstance(s.get("id"), str)} if steps else set()
-
-
-# --- meaning -------------------------------------------------------------------------------------------------------
+    return sorted(set(problems), key=lambda p: (natural(p.path), p.code))
 
 
 class _Checker:
     """One walk over the steps, collecting problems and the steps as they will be run."""
 
-    def __init__(
-        self, plan: Plan, positions: list[int], ids: set[str], catalog: Mapping[str, ActionSpec]
-    ) -> None:
+    def __init__(self, plan: Plan, positions: list[int], ids: set[str], catalog: Mapping[str, ActionSpec]) -> None:
         self.plan = plan
         self.positions = positions
         self.ids = ids
@@ -194,9 +90,13 @@ class _Checker:
             hint = "Use letters, digits, _ and -, starting with a letter, at most 64."
             self._add(f"{path}.id", "bad_id", f"{step.id!r} cannot be a step id", hint)
         elif step.id in RESERVED_IDS:
-            self._add(f"{path}.id", "reserved_id", f"{step.id!r} means something else in references", "Rename the step.")
+            self._add(
+                f"{path}.id", "reserved_id", f"{step.id!r} means something else in references", "Rename the step."
+            )
         if step.id in seen:
-            self._add(f"{path}.id", "duplicate_id", f"another step is already called {step.id!r}", "Rename one of them.")
+            self._add(
+                f"{path}.id", "duplicate_id", f"another step is already called {step.id!r}", "Rename one of them."
+            )
 
     def _action(self, step: Step, path: str) -> None:
         if step.kind != "action":
@@ -205,7 +105,7 @@ class _Checker:
         spec = self.catalog.get(step.action)
         if spec is None:
             message = f"there is no action {step.action!r}" if step.action else "the step names no action"
-            self._add(f"{path}.action", "unknown_action", message, _nearest(step.action, self.catalog))
+            self._add(f"{path}.action", "unknown_action", message, nearest(step.action, self.catalog))
             return
         self._params(step, spec.input_schema, path)
 
@@ -231,7 +131,7 @@ class _Checker:
             return
         for fault in schema.errors(input_schema, params):
             if fault.keyword in _STRUCTURAL or not any(_touches(fault.path, where) for where in unknown):
-                where = _join(("params", *fault.path))
+                where = join(("params", *fault.path))
                 hint = _property_hint(fault.message, input_schema) if fault.keyword == "additionalProperties" else ""
                 self._add(f"{path}.{where}", "invalid_params", fault.message, hint)
 
@@ -298,7 +198,7 @@ class _Checker:
             for where, reference in references(value):
                 if reference.root in allowed:
                     continue
-                if self._reference(reference, _append(path, where)):
+                if self._reference(reference, append(path, where)):
                     roots[reference.root] = None
         except BadReference as error:
             self._add(path, "bad_reference", str(error))
@@ -330,12 +230,12 @@ class _Checker:
             promised = WAIT_OUTPUTS[source.kind]
         if key not in promised:
             message = f"{source.id} ({source.action or source.kind}) does not return {key!r}"
-            self._add(path, "unknown_output", message, _nearest(key, promised))
+            self._add(path, "unknown_output", message, nearest(key, promised))
 
     def _known(self, step_id: str, path: str) -> bool:
         if step_id in self.ids:
             return True
-        self._add(path, "unknown_step", f"there is no step {step_id!r}", _nearest(step_id, self.ids))
+        self._add(path, "unknown_step", f"there is no step {step_id!r}", nearest(step_id, self.ids))
         return False
 
     def _cycles(self, steps: list[Step]) -> None:
@@ -364,30 +264,6 @@ def _touches(fault: Path, reference: Path) -> bool:
     return fault[:shorter] == reference[:shorter]
 
 
-def _nearest(name: str, known: Iterable[str]) -> str:
-    names = sorted(known)
-    close = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
-    if close:
-        return f"Did you mean {' or '.join(close)}?"
-    if not names:
-        return ""
-    return f"Known here: {', '.join(names[:12])}{', …' if len(names) > 12 else ''}."
-
-
 def _property_hint(message: str, input_schema: dict[str, Any]) -> str:
     properties = ", ".join(sorted(input_schema.get("properties", {})))
     return f"The action takes: {properties}." if properties else "The action takes no parameters."
-
-
-def _join(parts: Iterable[str | int]) -> str:
-    return _append("", tuple(parts)).removeprefix(".")
-
-
-def _append(path: str, parts: Path) -> str:
-    return path + "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in parts)
-
-
-def _natural(path: str) -> list[tuple[int, int, str]]:
-    """Sort key that puts steps[2] before steps[10]."""
-    pieces = path.replace("]", "").replace("[", ".").split(".")
-    return [(0, int(p), "") if p.isdigit() else (1, 0, p) for p in pieces]

@@ -70,7 +70,9 @@ def parse_reference(text: str) -> Reference:
     """`step.key[0]` without braces. Raises BadReference."""
     match = _REFERENCE.fullmatch(text)
     if match is None:
-        raise BadReference(f"{text.strip()!r} is not a reference such as step.key[0]; write {{{{{{{{ for literal braces")
+        raise BadReference(
+            f"{text.strip()!r} is not a reference such as step.key[0]; write {{{{{{{{ for literal braces"
+        )
     path = tuple(
         int(index) if index else key or quoted for key, index, quoted in (m.groups() for m in _PART.finditer(match[2]))
     )

@@ -68,9 +68,7 @@ def _start(turn: Turn, run: Run) -> bool:
     turn.emit("step.started", {"attempt": attempt}, run.id)
     state = run.question.state if run.question else None
     turn.ask(
-        RunAction(
-            run.id, node.action, params, attempt, run.revision, node.timeout, run.answer, run.approval, state
-        )
+        RunAction(run.id, node.action, params, attempt, run.revision, node.timeout, run.answer, run.approval, state)
     )
     return True
 

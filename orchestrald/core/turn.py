@@ -65,7 +65,11 @@ class Turn:
 
     def gather(self, parent: Run) -> None:
         """End a `for_each` step when its last item has ended."""
-        if parent.open_children or parent.state is not StepState.RUNNING or self.state.state is InteractionState.CANCELLING:
+        if (
+            parent.open_children
+            or parent.state is not StepState.RUNNING
+            or self.state.state is InteractionState.CANCELLING
+        ):
             return
         bad = [child for child in parent.children or () if child.state is StepState.FAILED]
         if not bad:

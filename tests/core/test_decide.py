@@ -1,12 +1,19 @@
 """Screenplays: what happened, and what followed."""
 
 import pytest
-from support.plans import graph, step
-from support.simulation import World
 
 from orchestrald.core.effects import Explain, ProposePlan, RunAction, SetTimer, StopAction
-from orchestrald.core.inputs import ActionAsked, ActionStopped, ActionSucceeded, PlanningFailed, PlanProposed, TimerFired
+from orchestrald.core.inputs import (
+    ActionAsked,
+    ActionStopped,
+    ActionSucceeded,
+    PlanningFailed,
+    PlanProposed,
+    TimerFired,
+)
 from orchestrald.core.model import Failure, Question
+from support.plans import graph, step
+from support.simulation import World
 
 
 def started(world: World) -> list[str]:

@@ -4,16 +4,16 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
-from support.plans import graph, step
-from support.simulation import World
 
 from orchestrald.core.decide import decide
+from orchestrald.core.effects import ProposePlan
 from orchestrald.core.evolve import fold
 from orchestrald.core.graph import Graph
-from orchestrald.core.effects import ProposePlan
 from orchestrald.core.inputs import ActionFailed, ActionSucceeded, Input, PlanningFailed, SlotsFreed, TimerFired
 from orchestrald.core.model import Failure
 from orchestrald.core.states import FINAL_INTERACTION, FINISHED, InteractionState
+from support.plans import graph, step
+from support.simulation import World
 
 
 @st.composite
@@ -145,9 +145,7 @@ def test_every_turn_ends_with_exactly_one_answer(plan: Graph, moves: list[tuple[
 
 
 @given(plans(), MOVES, st.integers(0, 30))
-def test_a_refusal_changes_nothing_and_asks_for_nothing(
-    plan: Graph, moves: list[tuple[int, int]], pick: int
-) -> None:
+def test_a_refusal_changes_nothing_and_asks_for_nothing(plan: Graph, moves: list[tuple[int, int]], pick: int) -> None:
     world = World()
     world.submit(plan)
     play(world, moves)
