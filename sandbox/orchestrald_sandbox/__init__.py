@@ -1,0 +1,40 @@
+"""The boundary between the daemon and what it runs: a policy in, a process call that holds it out.
+
+Fails closed: what cannot be confined as asked is not started. Imports nothing but the standard library,
+starts no command itself, keeps no state.
+
+    host = inspect(state)                      once, at start
+    probe(host, state, policy).ok              once per kind of policy, in a thread
+    found = resolve(command, folder=..., path=...)
+    with prepare(policy.reading(found.read_roots), found.argv, env, host) as prepared:
+        process = subprocess.Popen(prepared.argv, env=prepared.env, ...)
+"""
+
+from . import environment, limits, protected, status
+from .bubblewrap import Host
+from .errors import CommandError, PolicyError, SandboxError, Unavailable
+from .host import find_bwrap, inspect, weaker
+from .interpreter import Resolved, resolve
+from .policy import (
+    MASKED,
+    PROTECTED,
+    Backend,
+    FsRead,
+    Limits,
+    Mode,
+    Network,
+    Policy,
+    Request,
+    parse,
+    refused,
+    tighten,
+)  # fmt: skip
+from .prepare import Prepared, prepare
+from .probe import Probe, diagnose, probe
+
+__all__ = [
+    "MASKED", "PROTECTED", "Backend", "CommandError", "FsRead", "Host", "Limits", "Mode", "Network", "Policy",
+    "PolicyError", "Prepared", "Probe", "Request", "Resolved", "SandboxError", "Unavailable", "diagnose",
+    "environment", "find_bwrap", "inspect", "limits", "parse", "prepare", "probe", "protected", "refused",
+    "resolve", "status", "tighten", "weaker",
+]  # fmt: skip

@@ -1,0 +1,190 @@
+"""What is handed to the process call that starts a confined command?
+
+Here descriptors are opened and checked; which words go with them is decided in `bubblewrap.py`. Nothing is
+started.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from . import bubblewrap, protected, seatbelt, seccomp
+from .bubblewrap import Descriptors, Host
+from .errors import PolicyError, Unavailable
+from .host import find_prlimit
+from .limits import prlimit
+from .policy import Backend, Mode, Network, Policy, beneath
+
+
+@dataclass(slots=True, kw_only=True)
+class Prepared:
+    """`subprocess.Popen(argv, env=env, cwd=cwd, pass_fds=pass_fds)` starts it, within a `with` on this
+    value.
+
+    Leaving the `with` closes this process's copies of `pass_fds`. `status_read_fd` is then the caller's to
+    read (`status.read` tells what it says) and to close; if the block ended with an exception it is closed
+    as well. None: mode none, there is no sandbox to report. With bwrap the thread that starts it must
+    outlive it: the kernel ties `--die-with-parent` to the thread, not to the process.
+    """
+
+    argv: list[str]
+    env: dict[str, str]
+    cwd: str | None = "/"
+    pass_fds: tuple[int, ...] = ()
+    status_read_fd: int | None = None
+    protected_before: protected.Found = field(default_factory=protected.Found)
+    identities: tuple[tuple[str, int, int], ...] = ()
+
+    def close(self) -> None:
+        """Close what was for the child only. Again is fine."""
+        for number in self.pass_fds:
+            os.close(number)
+        self.pass_fds = ()
+
+    def abandon(self) -> None:
+        """Close everything: it was not started."""
+        self.close()
+        if self.status_read_fd is not None:
+            os.close(self.status_read_fd)
+            self.status_read_fd = None
+
+    def roots_unmoved(self) -> bool:
+        """Are the checked folders still where they were? To ask once the command runs, where
+        `Host.has_bind_fd` is False: there bwrap went by path."""
+        for path, device, inode in self.identities:
+            try:
+                now = os.lstat(path)
+            except OSError:
+                return False
+            if (now.st_dev, now.st_ino) != (device, inode):
+                return False
+        return True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abandon()
+
+
+def prepare(policy: Policy, command: Sequence[str], env: Mapping[str, str], host: Host | None) -> Prepared:
+    """Everything to start `command` (as `interpreter.resolve` gave it) under `policy`, with exactly `env`.
+
+    `host` None: nothing is known of a sandbox here, which only mode none survives. PolicyError: a root is
+    missing, is a link, or something protected in it is. Unavailable: this machine cannot hold that policy.
+    """
+    if not command:
+        raise PolicyError("the command is empty")
+    if policy.mode is Mode.NONE:
+        program = host.prlimit if host else find_prlimit()
+        words = prlimit(policy.limits, program, processes=False) if program else []
+        return Prepared(argv=[*words, *command], env=dict(env), cwd=policy.cwd or policy.workspace)
+    if policy.backend is Backend.SEATBELT or (policy.backend is Backend.AUTO and sys.platform == "darwin"):
+        seatbelt.profile(policy)
+    if host is None:
+        raise Unavailable("this machine has no working sandbox", "See `orchestrald doctor`.")
+    if policy.network is Network.PROXY:
+        raise Unavailable("network: proxy is not built yet", "Use off, or host for a trusted plugin.")
+    if policy.run_as is not None and (host.uid != 0 or host.setpriv is None):
+        raise Unavailable("run_as needs a daemon of uid 0 and setpriv (util-linux)", "Unset sandbox.run_as.")
+    with ExitStack() as undo:
+        return _with_bubblewrap(policy, list(command), dict(env), host, undo)
+
+
+def _with_bubblewrap(
+    policy: Policy, command: list[str], env: dict[str, str], host: Host, undo: ExitStack
+) -> Prepared:
+    handed: list[int] = []
+
+    def hand(descriptor: int) -> int:
+        handed.append(descriptor)
+        undo.callback(os.close, descriptor)
+        return descriptor
+
+    fixed = (*policy.roots(), *(path for path in (policy.plugin_dir, policy.scratch) if path is not None))
+    roots = {path: hand(_open_checked(path, folder=True)) for path in dict.fromkeys(fixed)}
+    about = {path: os.fstat(number) for path, number in roots.items()}
+    identities = tuple((path, found.st_dev, found.st_ino) for path, found in about.items())
+    before = protected.Found()
+    if policy.mode is Mode.WORKSPACE_WRITE:
+        before = protected.before(policy.roots(), policy.protected)
+    # A root below something protected (a run's folder within .codex, say) was granted on purpose.
+    guarded = [
+        each for each in before.paths if not any(root == each or beneath(root, each) for root in fixed)
+    ]
+    held = {path: hand(_open_checked(path, folder=False)) for path in guarded}
+    if not host.has_bind_fd:  # checked all the same; but what bwrap does not use, stays open for the command
+        for number in handed:
+            os.close(number)
+        handed.clear()
+        undo.pop_all()
+    existing = _existing(policy.masked)
+    hidden = [path for group in bubblewrap.masks(policy, existing) for path in group]
+    status_read, status_write = os.pipe2(os.O_CLOEXEC)
+    undo.callback(os.close, status_read)
+    fds = Descriptors(
+        seccomp=hand(_memory(seccomp.program(host.arch, unix_sockets=policy.unix_sockets))),
+        status=hand(status_write),
+        roots=roots if host.has_bind_fd else {},
+        protected={path: number if host.has_bind_fd else None for path, number in held.items()},
+        masks={path: None if existing[path] else hand(_memory(b"")) for path in hidden},
+    )
+    words = bubblewrap.arguments(policy, host, fds)
+    # Through a descriptor: any user of the host can read a command line, and inside it is /proc/1/cmdline.
+    options = hand(_memory("\0".join(words).encode("utf-8", "surrogateescape")))
+    argv = [
+        *bubblewrap.user_switch(policy, host), host.bwrap, "--args", str(options), "--",
+        *bubblewrap.command_line(policy, host, command),
+    ]  # fmt: skip
+    undo.pop_all()
+    return Prepared(
+        argv=argv, env=env, pass_fds=tuple(handed), status_read_fd=status_read, protected_before=before,
+        identities=identities,
+    )  # fmt: skip
+
+
+def _memory(content: bytes) -> int:
+    """A descriptor to read `content` from, once: bwrap reads it to its end, and copies share the position."""
+    descriptor = os.memfd_create("sandbox", os.MFD_CLOEXEC)
+    if content:
+        os.write(descriptor, content)
+        os.lseek(descriptor, 0, os.SEEK_SET)
+    return descriptor
+
+
+def _open_checked(path: str, *, folder: bool) -> int:
+    """An O_PATH descriptor of exactly `path`. The kernel is asked afterwards where the descriptor leads, so
+    a link anywhere on the way is noticed, whenever it was put there."""
+    try:
+        descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        raise PolicyError(f"{path}: {error.strerror}") from None
+    kind = os.fstat(descriptor).st_mode
+    real = os.readlink(f"/proc/self/fd/{descriptor}")
+    problem = None
+    if stat.S_ISLNK(kind) or real != path:
+        problem = f"is or leads through a link; its real path is {os.path.realpath(path)}"
+    elif folder and not stat.S_ISDIR(kind):
+        problem = "is not a folder"
+    if problem is not None:
+        os.close(descriptor)
+        raise PolicyError(f"{path} {problem}")
+    return descriptor
+
+
+def _existing(masked: Sequence[str]) -> dict[str, bool]:
+    """What is to be hidden and exists: real path to "is it a folder"."""
+    real = dict.fromkeys(os.path.realpath(path) for path in masked)
+    return {path: os.path.isdir(path) for path in real if os.path.exists(path)}
