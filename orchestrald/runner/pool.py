@@ -1,0 +1,57 @@
+"""Which runner does an action get?"""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from orchestrald.actions import LoadedAction
+from orchestrald.hookspecs import Action, Confinement
+from orchestrald.runner import scratch
+from orchestrald.actions import LoadedAction
+from orchestrald.runner.base import Attempt, Observer, Outcome
+from orchestrald.runner.confine import Confiner
+from orchestrald.runner.external import ExternalRunner, StoreArtifact
+from orchestrald.runner.inprocess import InProcessRunner
+
+
+class LocalRunner:
+    """`base.Runner` on this machine.
+
+    `state` is a folder of the daemon's own, 0700, that must exist: the staged /etc, scratch folders and quarantine go
+    beneath it. `confinement_of` is the operator's word for a plugin, by its name. `private` are further folders that
+    no policy may show (configuration, socket). `parallel` programs run at a time: missing means two per core, since
+    more only wait for each other. `environ` is the daemon's environment, missing for the real one.
+    """
+
+    def __init__(
+        self,
+        state: Path,
+        *,
+        store_artifact: StoreArtifact,
+        confinement_of: Callable[[str], Confinement] = lambda _: Confinement(),
+        private: Iterable[str] = (),
+        parallel: int | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        folder = state / "scratch"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        self.confiner = Confiner(state, private=private, parallel=parallel, environ=environ)
+        self._inprocess = InProcessRunner(self.confiner, scratch=folder)
+        self._external = ExternalRunner(
+            self.confiner,
+            scratch=folder,
+            confinement_of=confinement_of,
+            store_artifact=store_artifact,
+            environ=environ,
+        )
+        self._scratch = folder
+
+    async def run(self, action: LoadedAction, attempt: Attempt, observer: Observer) -> Outcome:
+        if isinstance(action.how, Action):
+            return await self._inprocess.run(action.spec, action.how, attempt, observer)
+        return await self._external.run(action.spec, action.how, attempt, observer)
+
+    async def sweep(self) -> None:
+        """Remove what attempts of a daemon that was killed have left. To be called before the first run."""
+        for name in os.listdir(self._scratch):
+            await scratch.remove(str(self._scratch / name))

@@ -1,0 +1,89 @@
+"""What does the daemon do for an in-process action while it runs?"""
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from orchestrald.hookspecs import ActionError, Completed, Confinement
+from orchestrald.runner import scratch
+from orchestrald.runner.base import Attempt, Observer
+from orchestrald.runner.confine import Command, Confiner
+from orchestrald.runner.process import Bounds
+
+STOP_TIMEOUT = 2.0
+
+
+class AttemptShell:
+    """`hookspecs.Shell` for one attempt. `close` removes what `scratch` made."""
+
+    __slots__ = ("_attempt", "_confiner", "_folder", "_observer", "_scratch_root", "log", "progress")
+
+    def __init__(self, attempt: Attempt, observer: Observer, confiner: Confiner, scratch_root: Path) -> None:
+        self.log = observer.log
+        self.progress = observer.progress
+        self._attempt = attempt
+        self._observer = observer
+        self._confiner = confiner
+        self._scratch_root = scratch_root
+        self._folder = ""
+
+    def scratch(self) -> str:
+        if not self._folder:
+            self._folder = scratch.make(self._scratch_root, self._attempt.execution_id)
+        return self._folder
+
+    async def close(self) -> None:
+        if self._folder:
+            await scratch.remove(self._folder)
+
+    async def run_program(
+        self,
+        command: Sequence[str],
+        *,
+        confinement: Confinement,
+        env: Mapping[str, str],
+        cwd: str | None,
+        stdin: bytes,
+        timeout: float | None,
+        max_output_bytes: int,
+    ) -> Completed:
+        folder = self.scratch()
+        if confinement.run_as is not None:
+            os.chown(folder, *confinement.run_as)
+        finished = await self._confiner.run(
+            Command(
+                argv=command,
+                confinement=confinement,
+                scratch=folder,
+                workspace=self._attempt.workspace,
+                cwd=cwd or "",
+                env=env,
+                path=env.get("PATH", ""),
+                stdin=stdin,
+            ),
+            Bounds(
+                timeout=timeout,
+                stop=STOP_TIMEOUT,
+                stdout=max_output_bytes,
+                stderr=max_output_bytes,
+                stderr_keep="head",
+                stderr_kill=None,
+            ),
+        )
+        for violation in finished.violations:
+            self._observer.violation(*violation)
+        planted = [v.evidence for v in finished.violations if v.kind == "protected_create"]
+        if planted:
+            raise ActionError("; ".join(planted), code="protected_create")
+        ended, status = finished.ended, finished.status
+        timed_out = ended.end in ("timeout", "idle")
+        return Completed(
+            status=-1 if timed_out else status if status >= 0 else 128 - status,
+            stdout=ended.stdout.value(),
+            stderr=ended.stderr.value(),
+            stdout_truncated=ended.stdout.truncated,
+            stderr_truncated=ended.stderr.truncated,
+            timed_out=timed_out,
+            sandboxed=finished.sandboxed,
+            sandbox_backend=finished.backend,
+        )
