@@ -1,0 +1,140 @@
+"""What would be run?"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+from orchestrald.cli.command import BAD_REQUEST, OK, BadInput, Command, connect, print_json
+from orchestrald.cli.plan_file import SUFFIXES, read_plan
+from orchestrald.cli.problems import problem_lines
+from orchestrald.cli.run import workspace
+from orchestrald.cli.show import FORMATS, print_graph
+from orchestrald.cli.terminal import Terminal
+from orchestrald.cli.text import plural, safe
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from typing import Any
+
+    from orchestrald.cli.terminal import Line
+    from orchestrald.client import Client
+
+
+def _configure(parser: ArgumentParser) -> None:
+    parser.usage = "orchestral plan INTENT... | plan validate FILE | plan graph FILE|INTENT...  [options]"
+    parser.add_argument(
+        "words", nargs="+", metavar="INTENT", help="what you want; or `validate FILE`; or `graph FILE|INTENT`"
+    )
+    parser.add_argument(
+        "--format", choices=FORMATS, default="terminal", help="how `graph` prints it (default: drawn here)"
+    )
+    parser.add_argument("--workspace", metavar="DIR", help="the folder that steps would see (default: the current one)")
+    parser.add_argument("--json", action="store_true", help="print JSON: the plan, or the problems")
+
+
+def _run(args: Namespace) -> int:
+    first, *rest = args.words
+    if first == "validate" and (not rest or (len(rest) == 1 and is_file(rest[0]))):
+        if not rest:
+            raise BadInput("Which plan? orchestral plan validate FILE")
+        return _validate(connect(args), read_plan(rest[0]), args)
+    if first == "graph":
+        if not rest:
+            raise BadInput("Which plan? orchestral plan graph FILE, or an intent")
+        return _graph(connect(args), rest, args)
+    return _preview(connect(args), args)
+
+
+def is_file(word: str) -> bool:
+    """Whether the word means a plan's file and not an intent."""
+    return word == "-" or word.endswith(SUFFIXES) or os.path.isfile(word)
+
+
+def _validate(client: Client, plan: Any, args: Namespace) -> int:
+    found = client.call("plan.validate", plan=plan)
+    if args.json:
+        print_json(found)
+    elif found["valid"]:
+        steps = (found.get("plan") or plan).get("steps", [])
+        sys.stdout.write(f"The plan can be run: {plural(len(steps), 'step')}.\n")
+    else:
+        problems = found.get("problems") or []
+        out = Terminal(sys.stdout)
+        out.print(f"The plan cannot be run: {plural(len(problems), 'problem')}.", *problem_lines(problems))
+    return OK if found["valid"] else BAD_REQUEST
+
+
+def _graph(client: Client, rest: list[str], args: Namespace) -> int:
+    if len(rest) == 1 and is_file(rest[0]):
+        plan = read_plan(rest[0])
+    else:
+        plan = client.call("plan.create", intent=" ".join(rest), workspace=workspace(args.workspace))["plan"]
+    form = "json" if args.json else args.format
+    found = client.call("plan.graph", plan=plan, format=form if form in {"mermaid", "dot"} else "json")
+    print_graph(found["graph"], form)
+    return OK
+
+
+def _preview(client: Client, args: Namespace) -> int:
+    found = client.call("plan.create", intent=" ".join(args.words), workspace=workspace(args.workspace))
+    if args.json:
+        print_json(found)
+        return OK
+    out = Terminal(sys.stdout)
+    plan = found["plan"]
+    out.print(
+        [
+            (safe(plan.get("goal") or " ".join(args.words)), "bold"),
+            (f"  planned by {safe(found.get('planner', '?'))}", "dim"),
+        ],
+        "",
+    )
+    if found.get("graph"):
+        print_graph(found["graph"], "terminal")
+        out.print("")
+    for step in plan.get("steps", []):
+        out.print(*step_lines(step))
+    out.print("", [("Nothing was run. orchestral run with the same words runs it.", "dim")])
+    return OK
+
+
+def step_lines(step: dict[str, Any]) -> list[Line]:
+    """One step of a plan: what it is, what it takes, and on which conditions."""
+    does = step.get("action") if step.get("kind", "action") == "action" else step["kind"]
+    lines: list[Line] = [[(safe(step["id"]), "bold"), (f"  {safe(does)}", "run")]]
+    for name, value in (step.get("params") or {}).items():
+        lines.append(
+            [
+                (f"    {safe(name)}: ", "dim"),
+                (safe(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)), ""),
+            ]
+        )
+    for name in ("depends_on", "for_each", "when", "timeout", "retry"):
+        value = step.get(name)
+        if value:
+            said = (
+                ", ".join(map(str, value))
+                if name == "depends_on"
+                else value
+                if isinstance(value, str)
+                else json.dumps(value)
+            )
+            lines.append([(f"    {name.replace('_', ' ')}: {safe(said)}", "dim")])
+    return lines
+
+
+COMMANDS = {
+    "plan": Command(
+        help="what would be run: preview an intent, check or draw a plan",
+        run=_run,
+        configure=_configure,
+        examples="""  orchestral plan survey .
+  orchestral plan validate plan.yaml
+  orchestral plan graph plan.yaml
+  orchestral plan graph survey . --format mermaid""",
+        epilog="exit codes: 0 it can be run, 2 it cannot (or no playbook fits the intent)",
+    ),
+}

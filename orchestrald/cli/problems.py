@@ -1,0 +1,48 @@
+"""How is a refusal told, so that the reader can act on it?"""
+
+from __future__ import annotations
+
+from orchestrald.cli.text import safe, safe_lines
+from orchestrald.client import ClientError, Refused
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from orchestrald.cli.terminal import Line
+
+
+def complaint(error: ClientError) -> list[Line]:
+    """The sentence, every fault of a plan with its path, what is nearest, and the hint."""
+    first, *more = safe_lines(error.message) or [""]
+    lines: list[Line] = [[("orchestral: ", "bad"), (first, "")]]
+    lines += [[("  " + line, "")] for line in more]
+    data: dict[str, Any] = error.data if isinstance(error, Refused) else {}
+    faults = problem_lines(data.get("problems") or [])
+    close = nearest_lines(data.get("nearest") or [])
+    lines += faults + close
+    if not faults and not close:  # their hints say only that there is such a list
+        lines += [[("  " + line, "dim")] for line in safe_lines(error.hint)]
+    return lines
+
+
+def problem_lines(problems: list[dict[str, Any]]) -> list[Line]:
+    lines: list[Line] = []
+    for problem in problems:
+        lines.append(
+            [("  " + safe(problem.get("path") or "the plan"), "bold"), (": " + safe(problem.get("message", "")), "")]
+        )
+        if problem.get("hint"):
+            lines += [[("      " + line, "dim")] for line in safe_lines(problem["hint"])]
+    return lines
+
+
+def nearest_lines(nearest: list[dict[str, Any]]) -> list[Line]:
+    if not nearest:
+        return []
+    lines: list[Line] = [[("  What is known and comes nearest:", "")]]
+    for row in nearest:
+        lines.append([("    " + safe(row.get("phrase", "")), "bold")])
+        if row.get("says"):
+            lines.append([("        " + safe(row["says"]), "dim")])
+    return lines

@@ -1,0 +1,138 @@
+"""How is something run and watched from the command line?"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from orchestrald.cli.command import EXIT_CODES, OK, BadInput, Command, connect, print_json
+from orchestrald.cli.display import choose
+from orchestrald.cli.find import find_interaction
+from orchestrald.cli.follow import Follower
+from orchestrald.cli.terminal import Terminal
+from orchestrald.cli.text import safe
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import ArgumentParser, Namespace
+    from typing import Any
+
+    from orchestrald.client import Client
+
+PLAN_EXAMPLE = """a plan (YAML or JSON), for --plan:
+  goal: greet everybody
+  steps:
+    - {id: names, action: file_read, params: {path: names.txt}}
+    - {id: greet, action: echo, for_each: "{{names.lines}}", params: {text: "Hello {{item}}"}}"""
+
+CTRL_C = """Ctrl-C asks whether to cancel the interaction or to detach from it; pressed again, it detaches."""
+
+
+def _configure_run(parser: ArgumentParser) -> None:
+    parser.add_argument("intent", nargs="*", help="what you want, in words that a playbook knows")
+    parser.add_argument("--plan", metavar="FILE", help="run this plan (YAML or JSON; - is stdin) instead of an intent")
+    parser.add_argument("--workspace", metavar="DIR", help="the folder that steps may see (default: the current one)")
+    parser.add_argument("--thread", metavar="ID", help="the thread it belongs to (default: a new one)")
+    parser.add_argument("--label", metavar="K=V", action="append", default=[], help="a label; may be repeated")
+    parser.add_argument("--detach", action="store_true", help="print the interaction's id and leave it running")
+    _configure_display(parser)
+
+
+def _configure_display(parser: ArgumentParser) -> None:
+    parser.add_argument("--quiet", "-q", action="store_true", help="print nothing but the answer")
+    parser.add_argument(
+        "--json", action="store_true", help="one event per line as JSON, then the final snapshot; never asks anything"
+    )
+
+
+def _run(args: Namespace) -> int:
+    if bool(args.intent) == bool(args.plan):
+        raise BadInput("Say what you want in words, or hand over a plan with --plan: one of the two.")
+    request: dict[str, Any] = {
+        "workspace": workspace(args.workspace),
+        "thread_id": args.thread,
+        "labels": labels(args.label) or None,
+    }
+    if args.plan:
+        from orchestrald.cli.plan_file import read_plan
+
+        request["plan"] = read_plan(args.plan)
+    else:
+        request["intent"] = " ".join(args.intent)
+    client = connect(args)
+    submitted = client.call("interaction.submit", **request)
+    if args.detach:
+        return _detached(submitted, as_json=args.json)
+    return follow(client, submitted["interaction_id"], int(submitted.get("seq", 1)) - 1, args)
+
+
+def _detached(submitted: dict[str, Any], *, as_json: bool) -> int:
+    if as_json:
+        print_json(submitted)
+    else:
+        sys.stdout.write(submitted["interaction_id"] + "\n")
+        sys.stderr.write(f"It runs. orchestral watch {submitted['interaction_id']} looks at it.\n")
+    return OK
+
+
+def follow(client: Client, interaction_id: str, after_seq: int | None, args: Namespace) -> int:
+    """Stay with an interaction as the options say; the exit code."""
+    out, err = Terminal(sys.stdout), Terminal(sys.stderr)
+    display = choose(out, err, as_json=args.json, quiet=args.quiet)
+    return Follower(client, interaction_id, display, somebody(err, asks=not args.json)).follow(after_seq)
+
+
+def somebody(screen: Terminal, *, asks: bool) -> Terminal | None:
+    """The screen to ask a person on; None when nobody sits there, or must not be asked."""
+    return screen if asks and screen.is_terminal and sys.stdin is not None and sys.stdin.isatty() else None
+
+
+def workspace(given: str | None) -> str:
+    """The folder as an absolute path. Raises BadInput when it is none: the daemon has another current folder."""
+    path = os.path.abspath(os.path.expanduser(given or "."))
+    if not os.path.isdir(path):
+        raise BadInput(f"The workspace {safe(path)} is not a folder.")
+    return path
+
+
+def labels(pairs: list[str]) -> dict[str, str]:
+    found = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise BadInput(f"A label is KEY=VALUE, not {safe(pair)}.")
+        found[key] = value
+    return found
+
+
+def _configure_watch(parser: ArgumentParser) -> None:
+    parser.add_argument("interaction", nargs="?", default="", help="its id or the start of it (default: the newest)")
+    parser.add_argument("--after", type=int, metavar="SEQ", help="with --json or in a pipe: begin after this event")
+    _configure_display(parser)
+
+
+def _watch(args: Namespace) -> int:
+    client = connect(args)
+    interaction_id = find_interaction(client, args.interaction)
+    return follow(client, interaction_id, args.after or 0, args)
+
+
+COMMANDS = {
+    "run": Command(
+        help="run an intent or a plan, and watch it",
+        run=_run,
+        configure=_configure_run,
+        examples="""  orchestral run survey .
+  orchestral run --plan plan.yaml --workspace ~/project
+  jq '...' | orchestral run --plan - --json | tail -1 | jq -r .answer
+  orchestral run --detach --label team=docs survey ~/project""",
+        epilog=f"{PLAN_EXAMPLE}\n\n{CTRL_C}\n\n{EXIT_CODES}",
+    ),
+    "watch": Command(
+        help="watch an interaction until it ends",
+        run=_watch,
+        configure=_configure_watch,
+        examples="  orchestral watch\n  orchestral watch 0198c1 --json",
+        epilog=f"{CTRL_C}\n\n{EXIT_CODES}",
+    ),
+}
