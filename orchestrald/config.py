@@ -1,0 +1,185 @@
+"""What did the operator configure?
+
+Rules of this file:
+
+- The models below are the settings; configs/orchestral.yaml lists each with its default and a test compares the two.
+- An unknown key is an error that names the nearest one: a misspelt setting that is ignored is a setting that fails open.
+- A missing file is the defaults; an empty file is the defaults too.
+"""
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from orchestrald.core.model import Seconds
+from orchestrald.errors import ConfigError
+from orchestrald.hookspecs import Confinement
+from orchestrald.protocol.documents import DocumentError, load_yaml
+
+
+def _off(value: object) -> object:
+    """YAML 1.1 reads a bare `off` as false; whoever writes `network: off` means the word."""
+    return "off" if value is False else value
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class App(Section):
+    name: str = "orchestral"
+    environment: str = "development"
+
+
+class Runtime(Section):
+    """`max_parallel_steps` is per interaction, `max_parallel_steps_daemon` for all of them together."""
+
+    max_parallel_steps: int = Field(16, ge=1, le=1024)
+    max_parallel_steps_daemon: int = Field(64, ge=1, le=4096)
+    max_parallel_sandboxes: int = Field(0, ge=0, le=1024, description="0 means twice the number of processor cores")
+
+
+class Planner(Section):
+    mode: Literal["deterministic"] = "deterministic"
+
+
+class Interpreter(Section):
+    mode: Literal["rules"] = "rules"
+
+
+class Store(Section):
+    durability: Literal["power_loss", "process_crash"] = "power_loss"
+    inline_output_bytes: int = Field(64 * 1024, ge=1024, le=4 * 1024 * 1024)
+
+
+class Grant(Section):
+    """What one plugin's programs may touch. A key left out means: as in the section `sandbox`."""
+
+    mode: Literal["none", "read_only", "workspace_write"] | None = None
+    network: Annotated[Literal["off", "host"] | None, BeforeValidator(_off)] = None
+    fs_read: Literal["minimal", "host"] | None = None
+    unix_sockets: bool = False
+    writable_roots: tuple[str, ...] = ()
+    read_roots: tuple[str, ...] = ()
+    env_pass: tuple[str, ...] = ()
+
+
+class Sandbox(Section):
+    mode: Literal["read_only", "workspace_write"] = "read_only"
+    backend: Literal["auto", "bubblewrap", "seatbelt"] = "auto"
+    network: Annotated[Literal["off", "host"], BeforeValidator(_off)] = "off"
+    fs_read: Literal["minimal", "host"] = "minimal"
+    bwrap_path: str | None = None
+    run_as: tuple[int, int] | None = None
+
+
+class Plugins(Section):
+    """`settings` and `grants` are by plugin name. A grant may loosen the sandbox for one plugin; nothing else can."""
+
+    folders: tuple[str, ...] = ()
+    disabled: tuple[str, ...] = ()
+    settings: dict[str, dict[str, Any]] = {}
+    grants: dict[str, Grant] = {}
+
+
+class Observability(Section):
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_file: str | None = None
+    log_format: Literal["auto", "human", "json"] = "auto"
+
+
+class Server(Section):
+    max_connections: int = Field(64, ge=1, le=4096)
+    allow_uids: tuple[int, ...] = ()
+
+
+class Service(Section):
+    drain_timeout: Seconds = 30.0
+
+
+class Config(Section):
+    version: Literal[1] = 1
+    app: App = App()
+    runtime: Runtime = Runtime()
+    planner: Planner = Planner()
+    interpreter: Interpreter = Interpreter()
+    store: Store = Store()
+    sandbox: Sandbox = Sandbox()
+    plugins: Plugins = Plugins()
+    observability: Observability = Observability()
+    server: Server = Server()
+    service: Service = Service()
+
+
+def confinement(config: Config, plugin: str) -> Confinement:
+    """The operator's word for one plugin: its grant laid over the section `sandbox`."""
+    general = config.sandbox
+    grant = config.plugins.grants.get(plugin, Grant())
+    return Confinement(
+        mode=grant.mode or general.mode,
+        backend="none" if grant.mode == "none" else general.backend,
+        network=grant.network or general.network,
+        fs_read=grant.fs_read or general.fs_read,
+        writable_roots=grant.writable_roots,
+        unix_sockets=grant.unix_sockets,
+        bwrap_path=general.bwrap_path,
+        read_roots=grant.read_roots,
+        env_pass=grant.env_pass,
+        run_as=general.run_as,
+    )
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Config:
+    """The configuration in `path` with the environment's overrides. Raises ConfigError naming every fault."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        text = ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read: {error}") from error
+    return parse(text, environ, str(path))
+
+
+def parse(text: str, environ: Mapping[str, str], name: str) -> Config:
+    """Pure part of `load`. ORCHESTRAL_LOG_FILE and ORCHESTRAL_LOG_LEVEL win over the file."""
+    try:
+        raw = load_yaml(text) if text.strip() else {}
+    except DocumentError as error:
+        raise ConfigError(f"{name}: {error}") from error
+    raw = {} if raw is None else raw
+    if not isinstance(raw, dict):
+        raise ConfigError(f"{name} holds no settings: it must be a mapping of sections.")
+    for variable, key in (("ORCHESTRAL_LOG_FILE", "log_file"), ("ORCHESTRAL_LOG_LEVEL", "log_level")):
+        section = raw.setdefault("observability", {})
+        if environ.get(variable) and isinstance(section, dict):
+            section[key] = environ[variable]
+    try:
+        return Config.model_validate(raw)
+    except ValidationError as error:
+        faults = "\n".join(_fault(item) for item in error.errors(include_url=False))
+        raise ConfigError(f"{name} cannot be used:\n{faults}") from error
+
+
+def _fault(item: Any) -> str:
+    where = ".".join(str(part) for part in item["loc"])
+    if item["type"] != "extra_forbidden":
+        return f"  {where}: {item['msg']}"
+    key, known = str(item["loc"][-1]), _keys(item["loc"][:-1])
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(sorted(known))}"
+    return f"  {where}: there is no such key; {hint}"
+
+
+def _keys(path: tuple[Any, ...]) -> list[str]:
+    """The keys that the section at `path` has; a part that is a plugin's name is passed over."""
+    model: type[BaseModel] = Config
+    for part in path:
+        field = model.model_fields.get(str(part))
+        if field is None:
+            model = Grant
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            model = field.annotation
+    return list(model.model_fields)

@@ -1,0 +1,209 @@
+"""Who owns one interaction while it lives?
+
+Rules of this file:
+
+- Append events, then perform effects. An effect that only computes (putting the outcome into words) may come first.
+- One actor owns one state; everybody else talks to it through its inbox.
+- All inputs that are waiting when the actor is free become one commit: a finished step and the next one's start share it.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import trio
+
+from orchestrald.core.decide import decide
+from orchestrald.core.effects import Effect, Explain, Log, ProposePlan, RunAction, SetTimer, StopAction
+from orchestrald.core.events import Event
+from orchestrald.core.inputs import Explained, Input, SlotsFreed
+from orchestrald.core.interaction import Interaction
+from orchestrald.core.states import InteractionState
+from orchestrald.core.turn import Refusal
+from orchestrald.engine.clock import Clock
+from orchestrald.engine.slots import DaemonSlots, InteractionSlots
+from orchestrald.engine.snapshot import row
+from orchestrald.interpreter.base import Interpreter
+from orchestrald.store.base import Batch, Journal, RequestRow, ThreadRow
+
+Remember = Callable[[Interaction], RequestRow]
+"""Makes the durable answer of a request from the state that the request led to; committed with its events."""
+
+
+class Performer(Protocol):
+    """Who performs an actor's effects: the part of the engine that meets planner, runner and timers."""
+
+    def run_action(self, actor: "Actor", effect: RunAction, slots: list[str]) -> None: ...
+
+    def stop_action(self, actor: "Actor", effect: StopAction) -> None: ...
+
+    def propose_plan(self, actor: "Actor", effect: ProposePlan) -> None: ...
+
+    def set_timer(self, actor: "Actor", effect: SetTimer) -> None: ...
+
+    def log(self, actor: "Actor", effect: Log) -> None: ...
+
+
+class Reply:
+    """What became of an input whose sender waits for it: set once its events are durable."""
+
+    def __init__(self) -> None:
+        self.refusal: Refusal | None = None
+        self.events: list[Event] = []
+        self._done = trio.Event()
+
+    def set(self) -> None:
+        self._done.set()
+
+    async def wait(self) -> None:
+        await self._done.wait()
+
+
+class Letter:
+    __slots__ = ("happened", "remember", "reply")
+
+    def __init__(self, happened: Input, reply: Reply | None = None, remember: Remember | None = None) -> None:
+        self.happened = happened
+        self.reply = reply
+        self.remember = remember
+
+
+class Actor:
+    """One interaction. `settled` is set whenever it is final or waits for somebody, and replaced when it goes on."""
+
+    def __init__(
+        self,
+        state: Interaction,
+        *,
+        journal: Journal,
+        slots: DaemonSlots,
+        interpreter: Interpreter,
+        clock: Clock,
+        performer: Performer,
+    ) -> None:
+        self.state = state
+        self.settled = trio.Event()
+        self.scopes: dict[str, trio.CancelScope] = {}
+        self.last_seq = 0
+        self._journal = journal
+        self._daemon_slots = slots
+        self._slots = InteractionSlots(slots, self)
+        self._interpreter = interpreter
+        self._clock = clock
+        self._performer = performer
+        self._inbox: list[Letter] = []
+        self._mail = trio.Event()
+
+    def tell(self, happened: Input) -> None:
+        self._inbox.append(Letter(happened))
+        self._mail.set()
+
+    async def ask(self, happened: Input, remember: Remember | None = None) -> Reply:
+        """Returns when the consequences are durable. A caller that is cancelled stops waiting; the input stands."""
+        reply = Reply()
+        self._inbox.append(Letter(happened, reply, remember))
+        self._mail.set()
+        await reply.wait()
+        return reply
+
+    def slots_freed(self) -> None:
+        self.tell(SlotsFreed(self._clock.now()))
+
+    async def run(self) -> None:
+        """Live until the interaction is final and nothing of it runs. Raises StoreError when the journal fails."""
+        try:
+            while not (self.state.final and not self.scopes and not self._inbox):
+                if not self._inbox:
+                    await self._mail.wait()
+                self._mail = trio.Event()
+                await self._turn()
+        finally:
+            self._daemon_slots.forget(self)
+
+    async def _turn(self) -> None:
+        letters, self._inbox = self._inbox, []
+        woken_from = self._daemon_slots.turn_begins(self)
+        events: list[Event] = []
+        effects: list[Effect] = []
+        requests: list[RequestRow] = []
+        for letter in letters:
+            refusal = self._decide(letter.happened, events, effects)
+            if letter.reply is not None:
+                letter.reply.refusal = refusal
+            if letter.remember is not None and refusal is None:
+                requests.append(letter.remember(self.state))
+        slots, self._slots.taken = self._slots.taken, []
+        if events or requests:
+            await self._commit(events, requests)
+        self._perform(effects, slots)
+        self._daemon_slots.turn_ends(woken_from)
+        for letter in letters:
+            if letter.reply is not None:
+                letter.reply.events = events
+                letter.reply.set()
+        self._settle()
+
+    def _decide(self, happened: Input, events: list[Event], effects: list[Effect]) -> Refusal | None:
+        decision = decide(self.state, happened, self._slots)
+        events += decision.events
+        for effect in decision.effects:
+            if isinstance(effect, Explain):
+                text = self._interpreter.explain(self.state, effect.status)
+                self._decide(Explained(happened.at, effect.status, text), events, effects)
+            else:
+                effects.append(effect)
+        return decision.refusal
+
+    async def _commit(self, events: list[Event], requests: list[RequestRow]) -> None:
+        shown = row(self.state) if any(event.type in _SHOWN for event in events) else None
+        thread = next((_thread(event) for event in events if event.type == "thread.created"), None)
+        committed = await self._journal.append(Batch(events, shown, thread, requests[0] if requests else None))
+        if committed:
+            self.last_seq = committed[-1].seq
+        for request in requests[1:]:
+            await self._journal.append(Batch(request=request))
+
+    def _perform(self, effects: list[Effect], slots: list[list[str]]) -> None:
+        taken = iter(slots)
+        for effect in effects:
+            match effect:
+                case RunAction():
+                    self._performer.run_action(self, effect, next(taken))
+                case StopAction():
+                    self._performer.stop_action(self, effect)
+                case ProposePlan():
+                    self._performer.propose_plan(self, effect)
+                case SetTimer():
+                    self._performer.set_timer(self, effect)
+                case Log():
+                    self._performer.log(self, effect)
+
+    def _settle(self) -> None:
+        if self.state.final or self.state.state is InteractionState.WAITING:
+            self.settled.set()
+        elif self.settled.is_set():
+            self.settled = trio.Event()
+
+
+_SHOWN = frozenset(
+    {
+        "interaction.submitted",
+        "interaction.planning",
+        "interaction.waiting",
+        "interaction.resumed",
+        "interaction.cancelling",
+        "interaction.completed",
+        "interaction.failed",
+        "interaction.cancelled",
+        "plan.adopted",
+        "plan.patched",
+        "step.waiting",
+        "step.answered",
+    }
+)
+"""Events after which the listed row of the interaction is written again; others would not change what a list shows."""
+
+
+def _thread(event: Event) -> ThreadRow:
+    return ThreadRow(event.thread_id, event.data.get("title", ""), event.at)
+
+

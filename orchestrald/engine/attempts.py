@@ -1,0 +1,100 @@
+"""How does an asked-for attempt become an input again?
+
+Runs one attempt through the runner and reports its outcome to the actor. A large output goes to the reference store
+first, so that the event which names it is never written before its content is durable.
+"""
+
+import logging
+import random
+from typing import Any, Protocol
+
+import trio
+from pydantic_core import PydanticSerializationError, to_json
+
+from orchestrald.actions import LoadedAction
+from orchestrald.core.effects import RunAction
+from orchestrald.core.inputs import ActionAsked, ActionFailed, ActionStopped, ActionSucceeded, Input
+from orchestrald.core.model import Failure
+from orchestrald.engine.actor import Actor
+from orchestrald.engine.clock import Clock
+from orchestrald.runner.base import Asked, Attempt, Failed, Observer, Outcome, Runner, Succeeded
+from orchestrald.store.base import ReferenceStore
+
+log = logging.getLogger("orchestrald.engine")
+
+
+class Watcher(Protocol):
+    """Who hears of attempts while they run; display only, except for violations, which become events."""
+
+    def observer(self, actor: Actor, step_id: str) -> Observer: ...
+
+
+class Attempts:
+    """Runs attempts. `inline_bytes`: an output whose JSON is longer goes to the reference store."""
+
+    def __init__(
+        self, runner: Runner, references: ReferenceStore, clock: Clock, watcher: Watcher, inline_bytes: int
+    ) -> None:
+        self._runner = runner
+        self._references = references
+        self._clock = clock
+        self._watcher = watcher
+        self._inline_bytes = inline_bytes
+
+    async def run(
+        self, actor: Actor, effect: RunAction, action: LoadedAction | None, scope: trio.CancelScope
+    ) -> Input:
+        """The input that the attempt leads to; `scope` is how it is stopped. Leaves by `trio.Cancelled` only when the whole daemon stops."""
+        if action is None:
+            failure = Failure("unknown_action", f"there is no action {effect.action} any more")
+            return ActionFailed(self._clock.now(), effect.step_id, failure)
+        with scope:
+            began = trio.current_time()
+            outcome = await self._outcome(actor, effect, action)
+            return await self._report(effect.step_id, outcome, int((trio.current_time() - began) * 1000))
+        return ActionStopped(self._clock.now(), effect.step_id)
+
+    async def _outcome(self, actor: Actor, effect: RunAction, action: LoadedAction) -> Outcome:
+        observer = self._watcher.observer(actor, effect.step_id)
+        try:
+            return await self._runner.run(action, self._attempt(actor, effect), observer)
+        except Exception as error:  # promise 3: a bug of ours or a plugin's ends one step, with words, never the daemon
+            log.exception("the runner failed at %s/%s", actor.state.id, effect.step_id)
+            return Failed(Failure("internal_error", f"{type(error).__name__}: {error}"))
+
+    def _attempt(self, actor: Actor, effect: RunAction) -> Attempt:
+        state = actor.state
+        return Attempt(
+            interaction_id=state.id,
+            step_id=effect.step_id,
+            execution_id=self._clock.identifier("exec_"),
+            attempt=effect.attempt,
+            idempotency_key=f"{state.id}/{effect.step_id}/{effect.revision}",
+            params=effect.params,
+            workspace=state.workspace,
+            timeout=effect.timeout,
+            answers=effect.answer,
+            approval=effect.approval,
+            state=effect.state,
+        )
+
+    async def _report(self, step_id: str, outcome: Outcome, ms: int) -> Input:
+        now = self._clock.now()
+        match outcome:
+            case Succeeded(output):
+                return await self._succeeded(step_id, output, ms)
+            case Failed(failure):
+                return ActionFailed(now, step_id, failure, random.random())  # noqa: S311  spreads retries, guards nothing
+            case Asked(question):
+                return ActionAsked(now, step_id, question)
+
+    async def _succeeded(self, step_id: str, output: dict[str, Any], ms: int) -> Input:
+        try:
+            encoded = to_json(output, inf_nan_mode="constants")
+        except (PydanticSerializationError, UnicodeEncodeError, ValueError) as error:
+            failure = Failure("invalid_output", f"the output cannot be written as JSON: {error}")
+            return ActionFailed(self._clock.now(), step_id, failure)
+        if len(encoded) <= self._inline_bytes:
+            return ActionSucceeded(self._clock.now(), step_id, output, ms)
+        digest = await self._references.put(encoded)
+        return ActionSucceeded(self._clock.now(), step_id, output, ms, digest, len(encoded))

@@ -1,0 +1,393 @@
+"""The one place where the core meets IO: what the daemon does for its clients, and for its interactions.
+
+Rules of this file:
+
+- Append events, then perform effects (`actor` keeps that order for each interaction).
+- Nothing is acknowledged before it is durable.
+- A failing journal stops the engine, with nothing marked as done: a restart is clean by construction. Reads go on.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import trio
+
+from orchestrald.actions import LoadedAction
+from orchestrald.core.effects import Log, ProposePlan, RunAction, SetTimer, StopAction
+from orchestrald.core.events import Event
+from orchestrald.core.graph import Graph
+from orchestrald.core.inputs import (
+    Answered,
+    CancelRequested,
+    PlanningFailed,
+    PlanProposed,
+    Recovered,
+    Submitted,
+    TimerFired,
+)
+from orchestrald.core.interaction import Interaction
+from orchestrald.core.model import ActionSpec, Failure
+from orchestrald.core.normalize import normalize
+from orchestrald.engine.actor import Actor, Remember
+from orchestrald.engine.attempts import Attempts
+from orchestrald.engine.clock import Clock
+from orchestrald.engine.recovery import hydrate, load
+from orchestrald.engine.requests import Requests
+from orchestrald.engine.slots import DaemonSlots
+from orchestrald.engine.timers import Timers
+from orchestrald.errors import (
+    Conflict,
+    Denied,
+    Draining,
+    InvalidParams,
+    NotFound,
+    OrchestralError,
+    PlanError,
+    StoreError,
+    WrongState,
+)
+from orchestrald.interpreter.base import Interpreter
+from orchestrald.planner.base import Planner, Request
+from orchestrald.runner.base import Observer, Runner
+from orchestrald.store.base import Batch, Journal, Reader, ReferenceStore
+
+log = logging.getLogger("orchestrald.engine")
+
+
+class Actions(Protocol):
+    """The actions in force, one generation at a time."""
+
+    @property
+    def specs(self) -> Mapping[str, ActionSpec]: ...
+
+    def get(self, name: str) -> LoadedAction | None: ...
+
+    def groups(self, name: str) -> list[tuple[str, int]]:
+        """The shared limits that the action counts against: (name, how many at once)."""
+        ...
+
+
+class Spectators(Protocol):
+    """Where display-only news of running attempts goes."""
+
+    def progress(self, interaction_id: str, step_id: str, done: float | None, total: float | None, message: str) -> None: ...
+
+    def log(self, interaction_id: str, step_id: str, level: str, message: str) -> None: ...
+
+
+class Engine:
+    """Interactions, alive. `failure` is the StoreError that stopped it; missing while all is well."""
+
+    def __init__(
+        self,
+        *,
+        journal: Journal,
+        reader: Reader,
+        references: ReferenceStore,
+        runner: Runner,
+        planner: Planner,
+        interpreter: Interpreter,
+        actions: Actions,
+        spectators: Spectators,
+        clock: Clock,
+        max_parallel_steps: int = 16,
+        max_parallel_steps_daemon: int = 64,
+        inline_output_bytes: int = 64 * 1024,
+    ) -> None:
+        self.journal = journal
+        self.reader = reader
+        self.references = references
+        self.planner = planner
+        self.interpreter = interpreter
+        self.actions = actions
+        self.spectators = spectators
+        self.clock = clock
+        self.live: dict[str, Actor] = {}
+        self.requests = Requests(reader, clock)
+        self.slots = DaemonSlots(max_parallel_steps_daemon, max_parallel_steps, lambda name: self.actions.groups(name))
+        self.timers = Timers(clock)
+        self.failure: StoreError | None = None
+        self._attempts = Attempts(runner, references, clock, self, inline_output_bytes)
+        self._nursery: trio.Nursery | None = None
+        self._idle = trio.Event()
+
+    # --- life ---------------------------------------------------------------------------------------------------
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Recover, then serve until cancelled. Returns when the journal failed, with `failure` set."""
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                nursery.start_soon(self.timers.run)
+                await self.recover()
+                task_status.started()
+                await trio.sleep_forever()
+        except* StoreError as group:
+            self.failure = _first(group)
+            log.critical("the store failed, so nothing more is run: %s", self.failure)
+        finally:
+            self._nursery = None
+
+    async def recover(self) -> None:
+        """Fold every unfinished interaction and go on where the journal ends."""
+        found = await load(self.reader, self.references)
+        for state, last_seq in found:
+            actor = self._adopt(state.id, state)
+            actor.last_seq = last_seq
+            actor.tell(Recovered(self.clock.now()))
+        if found:
+            log.info("recovered %d unfinished interactions", len(found))
+
+    async def drain(self, seconds: float) -> None:
+        """Start nothing any more, and give what runs some time. What still runs then becomes `interrupted`."""
+        self.slots.close()
+        with trio.move_on_after(seconds):
+            while self.slots.running:
+                self._idle = trio.Event()
+                await self._idle.wait()
+
+    @property
+    def draining(self) -> bool:
+        return self.slots.closed
+
+    def _adopt(self, interaction_id: str, state: Interaction) -> Actor:
+        actor = Actor(
+            state,
+            journal=self.journal,
+            slots=self.slots,
+            interpreter=self.interpreter,
+            clock=self.clock,
+            performer=self,
+        )
+        self.live[interaction_id] = actor
+        self._start(self._live, interaction_id, actor)
+        return actor
+
+    async def _live(self, interaction_id: str, actor: Actor) -> None:
+        try:
+            await actor.run()
+        finally:
+            del self.live[interaction_id]
+
+    def _start(self, function: Callable[..., Any], *arguments: Any) -> None:
+        if self._nursery is None:
+            raise self.failure or Draining()
+        self._nursery.start_soon(function, *arguments)
+
+    # --- what clients ask for -----------------------------------------------------------------------------------
+
+    def accept(self, raw: Any) -> Graph:
+        """A plan as a graph. Raises PlanError with every problem in `data["problems"]`."""
+        found = normalize(raw, self.actions.specs)
+        if isinstance(found, Graph):
+            return found
+        count = "one fault" if len(found) == 1 else f"{len(found)} faults"
+        raise PlanError(f"The plan has {count}.", data={"problems": [problem.to_json() for problem in found]})
+
+    async def submit(
+        self,
+        *,
+        by: str,
+        intent: str = "",
+        graph: Graph | None = None,
+        source: str = "intent",
+        thread_id: str | None = None,
+        workspace: str = "",
+        labels: dict[str, str] | None = None,
+        remember: Remember | None = None,
+    ) -> Interaction:
+        """Start an interaction. Returns when its submission is durable."""
+        if self.failure is not None:
+            raise StoreError(str(self.failure))
+        if self.draining:
+            raise Draining
+        if thread_id is not None and await self.reader.thread(thread_id) is None:
+            raise NotFound(f"There is no thread {thread_id}.")
+        happened = Submitted(
+            at=self.clock.now(),
+            interaction_id=self.clock.identifier("int_"),
+            thread_id=thread_id or self.clock.identifier("thr_"),
+            intent=intent,
+            by=by,
+            source=source,
+            graph=graph,
+            workspace=workspace,
+            labels=labels or {},
+            new_thread=thread_id is None,
+        )
+        actor = self._adopt(happened.interaction_id, Interaction())
+        await self._ask(actor, happened, remember)
+        return actor.state
+
+    async def cancel(self, interaction_id: str, by: str, reason: str, remember: Remember | None = None) -> Interaction:
+        actor = await self._actor(interaction_id)
+        await self._ask(actor, CancelRequested(self.clock.now(), by, reason), remember)
+        return actor.state
+
+    async def answer(
+        self,
+        interaction_id: str,
+        step_id: str | None,
+        payload: Any,
+        by: str,
+        *,
+        channel: str = "respond",
+        remember: Remember | None = None,
+    ) -> tuple[Interaction, str]:
+        """Answer a waiting step; without a `step_id` the only one that a person can answer."""
+        actor = await self._actor(interaction_id)
+        step_id = step_id or _only_question(actor.state)
+        await self._ask(actor, Answered(self.clock.now(), step_id, payload, by, channel), remember)
+        return actor.state, step_id
+
+    async def wait(self, interaction_id: str, seconds: float) -> bool:
+        """Wait until the interaction is final or waits for somebody; False when the time was over first."""
+        actor = self.live.get(interaction_id)
+        if actor is None:
+            return True
+        with trio.move_on_after(seconds):
+            await actor.settled.wait()
+            return True
+        return False
+
+    async def state(self, interaction_id: str) -> tuple[Interaction, int]:
+        """The interaction, live or folded from the journal, and the newest `seq` that it includes."""
+        actor = self.live.get(interaction_id)
+        if actor is not None and actor.state.graph is not None:
+            return actor.state, actor.last_seq
+        events = await self._events_of(interaction_id)
+        if not events:
+            raise NotFound(f"There is no interaction {interaction_id}.")
+        return await hydrate(events, self.references), events[-1].seq
+
+    async def _events_of(self, interaction_id: str) -> list[Event]:
+        events: list[Event] = []
+        while True:
+            after = events[-1].seq if events else 0
+            page = await self.reader.events(after_seq=after, interaction_id=interaction_id, limit=5000)
+            events += page
+            if len(page) < 5000:
+                return events
+
+    async def _actor(self, interaction_id: str) -> Actor:
+        actor = self.live.get(interaction_id)
+        if actor is not None:
+            return actor
+        known = await self.reader.interaction(interaction_id)
+        if known is None:
+            raise NotFound(f"There is no interaction {interaction_id}.")
+        if self.failure is not None:
+            raise StoreError(str(self.failure))
+        raise WrongState(f"The interaction is already {known.state}.")
+
+    async def _ask(self, actor: Actor, happened: Any, remember: Remember | None) -> None:
+        reply = await actor.ask(happened, remember)
+        if reply.refusal is not None:
+            raise _REFUSALS.get(reply.refusal.code, WrongState)(reply.refusal.message)
+
+    # --- what actors ask for ------------------------------------------------------------------------------------
+
+    def run_action(self, actor: Actor, effect: RunAction, slots: list[str]) -> None:
+        # The scope exists before the attempt begins, so that a cancellation which comes at once is not lost.
+        scope = actor.scopes[effect.step_id] = trio.CancelScope()
+        self._start(self._attempt, actor, effect, slots, scope)
+
+    async def _attempt(self, actor: Actor, effect: RunAction, slots: list[str], scope: trio.CancelScope) -> None:
+        try:
+            happened = await self._attempts.run(actor, effect, self.actions.get(effect.action), scope)
+        finally:
+            actor.scopes.pop(effect.step_id, None)
+            self.slots.give_back(slots)
+            if self.slots.running == 0:
+                self._idle.set()
+        actor.tell(happened)
+
+    def stop_action(self, actor: Actor, effect: StopAction) -> None:
+        if scope := actor.scopes.get(effect.step_id):
+            scope.cancel()
+
+    def propose_plan(self, actor: Actor, effect: ProposePlan) -> None:
+        self._start(self._plan, actor, effect)
+
+    async def _plan(self, actor: Actor, effect: ProposePlan) -> None:
+        try:
+            proposal = await self.planner.propose(Request(effect.intent, actor.state.workspace, effect.failed))
+            graph = self.accept(proposal.plan)
+        except OrchestralError as error:
+            actor.tell(PlanningFailed(self.clock.now(), _in_words(error)))
+        except Exception as error:  # promise 3: whatever a planner does, the interaction ends with words
+            log.exception("the planner failed at %s", actor.state.id)
+            failure = Failure("planner_failed", f"the planner failed: {type(error).__name__}: {error}")
+            actor.tell(PlanningFailed(self.clock.now(), failure))
+        else:
+            actor.tell(PlanProposed(self.clock.now(), graph, proposal.planner))
+
+    def set_timer(self, actor: Actor, effect: SetTimer) -> None:
+        step_id = effect.step_id
+        self.timers.set(effect.due_at, lambda: actor.tell(TimerFired(self.clock.now(), step_id)))
+
+    def log(self, actor: Actor, effect: Log) -> None:
+        log.log(logging.getLevelName(effect.level.upper()), "%s: %s", actor.state.id, effect.message)
+
+    def observer(self, actor: Actor, step_id: str) -> Observer:
+        return _Observer(self, actor, step_id)
+
+    def record_violation(self, actor: Actor, step_id: str, data: dict[str, Any]) -> None:
+        state = actor.state
+        event = Event("step.violation", data, state.thread_id, state.id, step_id, self.clock.now())
+        self._start(self.journal.append, Batch([event]))
+
+
+class _Observer:
+    """An attempt's link to whoever watches."""
+
+    __slots__ = ("_actor", "_engine", "_step_id")
+
+    def __init__(self, engine: Engine, actor: Actor, step_id: str) -> None:
+        self._engine = engine
+        self._actor = actor
+        self._step_id = step_id
+
+    def progress(self, done: float | None, total: float | None, message: str) -> None:
+        self._engine.spectators.progress(self._actor.state.id, self._step_id, done, total, message)
+
+    def log(self, level: str, message: str) -> None:
+        self._engine.spectators.log(self._actor.state.id, self._step_id, level, message)
+
+    def violation(self, kind: str, evidence: str, certain: bool) -> None:
+        data = {"kind": kind, "evidence": evidence, "certain": certain}
+        self._engine.record_violation(self._actor, self._step_id, data)
+
+
+_REFUSALS: dict[str, type[OrchestralError]] = {
+    "not_found": NotFound,
+    "wrong_state": WrongState,
+    "invalid_params": InvalidParams,
+    "conflict": Conflict,
+    "denied": Denied,
+}
+
+
+def _only_question(state: Interaction) -> str:
+    asked = [n for n, run in state.waiting.items() if run.question and run.question.kind not in {"event", "until"}]
+    if len(asked) == 1:
+        return asked[0]
+    if not asked:
+        raise WrongState("Nothing in this interaction waits for an answer.")
+    raise InvalidParams(f"More than one step waits for an answer: name one of {', '.join(asked)}.")
+
+
+def _in_words(error: OrchestralError) -> Failure:
+    lines = [error.message]
+    lines += [f"- {p['path'] or 'plan'}: {p['message']} {p.get('hint', '')}".rstrip() for p in error.data.get("problems", [])]
+    lines += [f"- {n['phrase']}: {n['says']}" for n in error.data.get("nearest", [])]
+    return Failure(error.code, "\n".join(lines), details=error.data or None)
+
+
+def _first(group: BaseExceptionGroup[StoreError]) -> StoreError:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    assert isinstance(error, StoreError)
+    return error

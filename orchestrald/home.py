@@ -1,0 +1,54 @@
+"""Whose home is this, and is it ours alone?
+
+Rules of this file:
+
+- The lock is an flock held for the daemon's life. The kernel lets go of it however we die; no pid in a file is trusted.
+- Folders are made with mode 0700. One that is there and open to others is refused, not mended: somebody chose that.
+"""
+
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from orchestrald.errors import AlreadyRunning, ConfigError
+from orchestrald.paths import Paths
+
+
+def prepare(paths: Paths) -> None:
+    """Make the folders that are missing. Raises ConfigError with the folder and the command that mends it."""
+    for folder in (paths.config_dir, paths.playbooks_dir, paths.plugins_dir, paths.log_dir):
+        _make(Path(folder))
+    _private(Path(paths.state_dir))
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"The folder {folder} cannot be made: {error.strerror}.") from error
+
+
+def _private(folder: Path) -> None:
+    _make(folder)
+    found = folder.stat()
+    if found.st_uid != os.geteuid():
+        raise ConfigError(f"The folder {folder} belongs to uid {found.st_uid}, not to us.")
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        raise ConfigError(f"The folder {folder} is open to others.", hint=f"chmod 700 {folder}")
+
+
+@contextmanager
+def lock(path: str) -> Iterator[None]:
+    """Hold the home. Raises AlreadyRunning when another daemon does."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunning from None
+        yield
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,108 @@
+"""What do we tell the user at the end of a turn, without any model?
+
+What was done, what failed, and where the results are, from the facts alone. A plan's own `on_complete` or `on_failure`
+template comes first, when its references have values.
+"""
+
+from typing import Any
+
+from orchestrald.core.decide import first_failure
+from orchestrald.core.interaction import Interaction, Run
+from orchestrald.core.references import BadReference, MissingValue, render, resolve
+from orchestrald.core.states import StepState
+
+_TELLING = ("result", "text", "summary", "message", "path", "content", "stdout", "answer", "items")
+"""Keys of an output that tell a person something, most telling first."""
+
+PREVIEW = 400
+"""Characters of an output that an answer quotes; the rest is one `orchestral show --outputs` away."""
+
+
+class RulesInterpreter:
+    def explain(self, state: Interaction, status: str) -> str:
+        if status == "cancelled":
+            return f"Cancelled. {_tally(state)}".strip()
+        if status == "failed":
+            return _failed(state)
+        return _template(state, "on_complete") or _completed(state)
+
+
+def _completed(state: Interaction) -> str:
+    lines = [f"Done: {_goal(state)}. {_tally(state)}".strip()]
+    lines += [line for run in _last(state) if (line := _result(run))]
+    return "\n".join(lines)
+
+
+def _failed(state: Interaction) -> str:
+    failure = first_failure(state)
+    said = _template(state, "on_failure", error=failure.message)
+    if said:
+        return said
+    failed = [run for run in state.by_node if run.state is StepState.FAILED]
+    if not failed:
+        return failure.message
+    lines = [f"Failed: {_goal(state)}. {_tally(state)}".strip()]
+    for run in failed[:5]:
+        reason = run.failure.message if run.failure else "no reason given"
+        lines.append(f"{run.id} ({run.node.action or run.node.kind}) failed: {_short(reason)}")
+    if len(failed) > 5:
+        lines.append(f"and {len(failed) - 5} more steps failed")
+    return "\n".join(lines)
+
+
+def _goal(state: Interaction) -> str:
+    goal = (state.graph.plan.goal if state.graph else "") or state.intent or "the plan"
+    return _short(goal).rstrip(".")
+
+
+def _tally(state: Interaction) -> str:
+    """`12 steps succeeded, 1 failed, 3 were skipped.` Empty when there was no plan."""
+    counts: dict[StepState, int] = {}
+    for run in state.by_node:
+        counts[run.state] = counts.get(run.state, 0) + 1
+    good = counts.get(StepState.SUCCEEDED, 0)
+    parts = [f"{good} step{'' if good == 1 else 's'} succeeded"] if counts else []
+    for name, words in (
+        (StepState.FAILED, "failed"),
+        (StepState.SKIPPED, "skipped"),
+        (StepState.CANCELLED, "cancelled"),
+    ):
+        if number := counts.get(name):
+            parts.append(f"{number} {words}")
+    return f"{', '.join(parts)}." if parts else ""
+
+
+def _last(state: Interaction) -> list[Run]:
+    """The succeeded steps that nothing else used: their outputs are the results."""
+    return [r for r in state.by_node if not r.node.dependents and r.state is StepState.SUCCEEDED][:5]
+
+
+def _result(run: Run) -> str:
+    if run.stored is not None:
+        return f"{run.id}: {run.stored.size} bytes, stored as {run.stored.digest}"
+    value = run.output
+    if isinstance(value, dict):
+        key = next((key for key in _TELLING if value.get(key) not in (None, "", [], {})), None)
+        value = value[key] if key else value
+    return "" if value in (None, "", [], {}) else f"{run.id}: {_short(render(value).strip())}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= PREVIEW else f"{text[:PREVIEW]}… ({len(text)} characters)"
+
+
+def _template(state: Interaction, name: str, **names: Any) -> str:
+    """The plan's own words, or nothing when it has none or they refer to what is not there."""
+    template = getattr(state.graph.plan, name) if state.graph else None
+    if not template:
+        return ""
+
+    def find(root: str) -> Any:
+        if root in names:
+            return names[root]
+        return state.intent if root == "intent" else state.runs[root].output
+
+    try:
+        return render(resolve(template, find))
+    except (MissingValue, BadReference):
+        return ""

@@ -1,0 +1,339 @@
+"""What is a running daemon made of, in which order does it start, and in which does it stop?
+
+The composition root. The store is outermost: it closes after everything that might still write. Inside it the engine,
+inside that the server, so that a client is answered as long as there is an engine to ask.
+
+Stopping: take no new work, give running steps their time, answer what was asked, then cancel from the inside out. What
+still ran is `interrupted` at the next start; nothing needs to be written for that to be true.
+"""
+
+import argparse
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from orchestrald import home, logs
+from orchestrald.config import Config, confinement, load
+from orchestrald.engine.clock import SystemClock
+from orchestrald.engine.engine import Engine
+from orchestrald.errors import AlreadyRunning, ConfigError, OrchestralError, SchemaTooNew
+from orchestrald.interpreter.rules import RulesInterpreter
+from orchestrald.paths import Paths
+from orchestrald.planner.playbooks import Playbooks
+from orchestrald.plugin_folders import POLL, Change, Folders, in_words
+from orchestrald.plugin_host import PluginHost
+from orchestrald.protocol.messages import MAX_REQUEST_BYTES, METHODS, PROTOCOL_VERSION
+from orchestrald.runner.pool import LocalRunner
+from orchestrald.server.address import bind
+from orchestrald.server.dispatch import Dispatcher
+from orchestrald.server.ephemera import Ephemera
+from orchestrald.server.handlers import Handlers
+from orchestrald.server.limits import Limits
+from orchestrald.server.listener import Server
+from orchestrald.server.ring import Ring
+from orchestrald.store.references import References
+from orchestrald.store.sqlite import Store, open_store
+from orchestrald.version import VERSION
+
+log = logging.getLogger("orchestrald.service")
+
+FINISH_S = 2.0
+"""How long clients have to take their last answers when the daemon stops."""
+
+EX_SOFTWARE, EX_TEMPFAIL, EX_CONFIG = 70, 75, 78
+
+
+class Service:
+    """One daemon, put together. What only the whole knows (its plugins, its health, its end) is answered here."""
+
+    def __init__(self, paths: Paths, config: Config, config_file: Path, store: Store) -> None:
+        self.paths = paths
+        self.config = config
+        self.config_file = config_file
+        self.store = store
+        self.clock = SystemClock()
+        self.started_at = self.clock.now()
+        sandboxes = config.runtime.max_parallel_sandboxes or 2 * (os.cpu_count() or 1)
+        references = References(Path(paths.references))
+        self.runner = LocalRunner(
+            Path(paths.state_dir),
+            store_artifact=references.put,
+            confinement_of=lambda plugin: confinement(self.config, plugin),
+            private=(paths.config_dir, paths.run_dir),
+            parallel=sandboxes,
+        )
+        self.host = PluginHost(config.plugins.settings, config.plugins.disabled, sandboxes)
+        self.folders = Folders(
+            [Path(paths.plugins_dir), *(Path(folder).expanduser() for folder in config.plugins.folders)],
+            disabled=config.plugins.disabled,
+        )
+        self.playbooks = Playbooks([bundled_playbooks(), Path(paths.playbooks_dir)])
+        self.stopping = trio.Event()
+        self.draining = trio.CancelScope()
+        self.drain_s: float = config.service.drain_timeout
+        self.ring: Ring
+        self.engine: Engine
+        self.references = references
+
+    async def start(self) -> None:
+        """Everything that must be there before the first interaction goes on: plugins above all."""
+        self.playbooks.reload()
+        self.host.load_in_process()
+        await self.rescan()
+        await self.runner.sweep()
+        self.ring = Ring(self.store.reader, last_seq=await self.store.reader.last_seq())
+        self.store.journal.on_commit = self.ring.publish
+        self.ephemera = Ephemera(self.ring)
+        runtime = self.config.runtime
+        self.engine = Engine(
+            journal=self.store.journal,
+            reader=self.store.reader,
+            references=self.references,
+            runner=self.runner,
+            planner=self.playbooks,
+            interpreter=RulesInterpreter(),
+            actions=self.host,
+            spectators=self.ephemera,
+            clock=self.clock,
+            max_parallel_steps=runtime.max_parallel_steps,
+            max_parallel_steps_daemon=runtime.max_parallel_steps_daemon,
+            inline_output_bytes=self.config.store.inline_output_bytes,
+        )
+
+    async def run(self) -> None:
+        """Serve until told to stop."""
+        await self.start()
+        limits = Limits(connections=self.config.server.max_connections)
+        dispatcher = Dispatcher(Handlers(self.engine, self.ring, self).table())
+        server = Server(dispatcher, self.ring, self.ephemera, limits=limits, uids=self.config.server.allow_uids)
+        address = bind(self.paths.socket)
+        try:
+            async with trio.open_nursery() as outer:
+                await outer.start(self.engine.run)
+                outer.start_soon(self.watch_plugins)
+                outer.start_soon(self.probe_sandbox)
+                await self._serve(server, address.listener)
+                outer.cancel_scope.cancel()
+        finally:
+            address.remove()
+
+    async def _serve(self, server: Server, listener: socket.socket) -> None:
+        """Answer clients until told to stop, then let what runs and what was asked come to an end, within bounds."""
+        with trio.CancelScope() as clients:
+            async with trio.open_nursery() as serving:
+                await serving.start(server.serve, listener)
+                log.info("orchestrald %s is ready at %s", VERSION, self.paths.socket)
+                await self.stopping.wait()
+                log.info("stopping: running steps have %g s", self.drain_s)
+                with self.draining:
+                    await self.engine.drain(self.drain_s)
+                server.finish()
+                clients.deadline = trio.current_time() + FINISH_S
+
+    async def watch_plugins(self) -> None:
+        while True:
+            await trio.sleep(POLL)
+            self._take_over(await trio.to_thread.run_sync(self.folders.scan, time.monotonic()))
+
+    async def probe_sandbox(self) -> None:
+        """Ask the kernel once, early: the first sandboxed step should not pay for it, and the log should say so."""
+        probe = await self.runner.confiner.health(confinement(self.config, ""))
+        if not probe.ok:
+            log.error("the sandbox is unavailable, so sandboxed steps will fail: %s %s", probe.reason, probe.hint)
+        for weaker in probe.weaker:
+            log.info("the sandbox is weaker than it could be: %s", weaker)
+
+    def _take_over(self, changes: list[Change]) -> None:
+        for line in in_words(changes):
+            log.info("%s", line)
+        if changes:
+            self.host.set_external(self.folders.actions())
+
+    # --- what handlers ask --------------------------------------------------------------------------------------
+
+    async def hello(self) -> dict[str, Any]:
+        return {
+            "daemon": "orchestrald",
+            "version": VERSION,
+            "protocol": PROTOCOL_VERSION,
+            "features": sorted({name.split(".")[0] for name in METHODS}),
+            "db_epoch": await self.store.reader.epoch(),
+            "limits": {"max_request_bytes": MAX_REQUEST_BYTES},
+            "pid": os.getpid(),
+        }
+
+    async def info(self) -> dict[str, Any]:
+        waiting = sum(bool(actor.state.waiting) for actor in self.engine.live.values())
+        probe = await self.runner.confiner.health(confinement(self.config, ""))
+        sandbox: dict[str, Any] = {"backend": self.config.sandbox.backend, "ok": probe.ok, "weaker": list(probe.weaker)}
+        if not probe.ok:
+            sandbox |= {"reason": probe.reason, "hint": probe.hint}
+        store: dict[str, Any] = {
+            "path": self.paths.store,
+            "last_seq": self.ring.last_seq,
+            "durability": self.config.store.durability,
+        }
+        if self.engine.failure is not None:
+            store["failed"] = str(self.engine.failure)
+        return {
+            "version": VERSION,
+            "pid": os.getpid(),
+            "started_at": self.started_at,
+            "uptime_s": (self.clock.now() - self.started_at) / 1_000_000,
+            "state": "draining" if self.engine.draining else "running",
+            "home": self.paths.state_dir,
+            "socket": self.paths.socket,
+            "interactions": {"active": len(self.engine.live), "waiting": waiting},
+            "steps": {"running": self.engine.slots.running},
+            "plugins": len(self.plugins()),
+            "actions": len(self.host.specs),
+            "playbooks": len(self.playbooks),
+            "sandbox": sandbox,
+            "store": store,
+        }
+
+    async def reload(self) -> dict[str, Any]:
+        """Configuration, playbooks and plugins again. A bad file keeps the old one in force and is told."""
+        said = "unchanged"
+        try:
+            config = load(self.config_file, os.environ)
+            if config != self.config:
+                self.config = config
+                logs.configure(
+                    config.observability.log_level, config.observability.log_file, config.observability.log_format
+                )
+                said = "ok"
+        except ConfigError as error:
+            said = str(error)
+            log.error("the configuration was not reloaded: %s", error)
+        faults = self.playbooks.reload()
+        found = await self.rescan()
+        return {"config": said, "playbooks": len(self.playbooks), "faults": faults, **found}
+
+    async def rescan(self) -> dict[str, Any]:
+        self._take_over(await trio.to_thread.run_sync(partial(self.folders.scan, time.monotonic(), force=True)))
+        return {"plugins": len(self.plugins()), "actions": len(self.host.specs)}
+
+    def plugins(self) -> Sequence[Mapping[str, Any]]:
+        listed: list[dict[str, Any]] = []
+        for plugin in self.host.in_process:
+            entry: dict[str, Any] = {
+                "name": plugin.name,
+                "version": plugin.version,
+                "kind": "in_process",
+                "state": "invalid" if plugin.problem else "ready",
+                "actions": [action.spec.name for action in plugin.actions],
+            }
+            listed.append(entry | ({"problem": plugin.problem} if plugin.problem else {}))
+        return [*listed, *self.folders.listing()]
+
+    def stop(self, drain_s: float | None) -> None:
+        """Begin to stop; a second time, stop at once."""
+        if self.stopping.is_set():
+            self.draining.cancel()
+        if drain_s is not None:
+            self.drain_s = drain_s
+        self.stopping.set()
+
+
+def bundled_playbooks() -> Path:
+    """The playbooks that come with us: inside the package when installed, beside it in a checkout."""
+    inside = Path(__file__).parent / "playbooks"
+    return inside if inside.is_dir() else Path(__file__).parent.parent / "configs" / "playbooks"
+
+
+@asynccontextmanager
+async def _signals(service: Service) -> AsyncIterator[None]:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as received:
+        async with trio.open_nursery() as nursery:
+
+            @nursery.start_soon
+            async def _listen() -> None:
+                async for number in received:
+                    if number == signal.SIGHUP:
+                        await service.reload()
+                    else:
+                        service.stop(None)
+
+            yield
+            nursery.cancel_scope.cancel()
+
+
+async def serve(paths: Paths, config: Config, config_file: Path) -> None:
+    """Run a daemon on this home until it is told to stop."""
+    async with open_store(Path(paths.store), durability=config.store.durability) as store:
+        service = Service(paths, config, config_file, store)
+        async with _signals(service):
+            await service.run()
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """The console script `orchestrald`. Exit status: 0 stopped, 70 our bug, 75 already running, 78 configuration."""
+    sys.exit(_main(sys.argv[1:] if argv is None else argv))
+
+
+def _main(argv: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="orchestrald",
+        description="The daemon. `orchestral` is its client, and starts it when it is needed.",
+        epilog="Exit status: 0 stopped as asked, 70 a bug (please report the log), 75 another daemon holds this home, "
+        "78 the configuration or the store cannot be used.",
+    )
+    parser.add_argument("--version", action="version", version=f"orchestrald {VERSION}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    serving = commands.add_parser("serve", help="run in the foreground until SIGTERM")
+    serving.add_argument("--config", type=Path, metavar="FILE", help="instead of orchestral.yaml in the config folder")
+    options = parser.parse_args(argv)
+    try:
+        return _serve(options.config)
+    except AlreadyRunning as error:
+        print(f"orchestrald: {error.message} {error.advice}", file=sys.stderr)
+        return EX_TEMPFAIL
+    except (ConfigError, SchemaTooNew) as error:
+        print(f"orchestrald: {error.message}\n{error.advice}".strip(), file=sys.stderr)
+        return EX_CONFIG
+    except OrchestralError as error:
+        print(f"orchestrald: {error.message}\n{error.advice}".strip(), file=sys.stderr)
+        return EX_SOFTWARE
+    except Exception:
+        log.exception("orchestrald died of a bug")
+        return EX_SOFTWARE
+
+
+def _serve(config_file: Path | None) -> int:
+    os.umask(0o077)
+    paths = Paths.find()
+    path = config_file or Path(paths.config_file)
+    config = load(path, os.environ)
+    if config_file is not None and not path.exists():
+        raise ConfigError(f"There is no configuration file {path}.")
+    seen = config.observability
+    logs.configure(seen.log_level, seen.log_file, seen.log_format)
+    home.prepare(paths)
+    with home.lock(paths.lock):
+        try:
+            trio.run(serve, paths, config, path)
+        except BaseExceptionGroup as group:
+            error = _only(group)
+            if isinstance(error, OrchestralError):
+                raise error from None
+            raise
+    log.info("stopped")
+    return 0
+
+
+def _only(error: BaseException) -> BaseException:
+    """What a chain of groups with one member each is about."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
