@@ -144,6 +144,9 @@ class Service:
         while True:
             await trio.sleep(POLL)
             self._take_over(await trio.to_thread.run_sync(self.folders.scan, time.monotonic()))
+            if self.playbooks.changed():
+                self.playbooks.reload()
+                log.info("%d playbooks are in force", len(self.playbooks))
 
     async def probe_sandbox(self) -> None:
         """Ask the kernel once, early: the first sandboxed step should not pay for it, and the log should say so."""

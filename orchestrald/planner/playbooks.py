@@ -49,12 +49,22 @@ class Playbooks:
     def __init__(self, folders: Iterable[Path]) -> None:
         self._folders = tuple(folders)
         self._books: dict[str, tuple[Playbook, list[_Phrase]]] = {}
+        self._seen: list[tuple[Path, int, int]] = []
+
+    def changed(self) -> bool:
+        """Whether a file came, went, or was written since `reload`. Looks at the disk."""
+        return self._seen != self._look()
+
+    def _look(self) -> list[tuple[Path, int, int]]:
+        files = (path for folder in self._folders for path in sorted(folder.glob("*.y*ml")))
+        return [(path, (found := path.stat()).st_mtime_ns, found.st_size) for path in files]
 
     def reload(self) -> list[str]:
         """Read the folders again. Returns one line per file that cannot be used; the others are in force."""
         faults: list[str] = []
         books: dict[str, tuple[Playbook, list[_Phrase]]] = {}
-        for path in [p for folder in self._folders for p in sorted(folder.glob("*.y*ml"))]:
+        self._seen = self._look()
+        for path, _, _ in self._seen:
             try:
                 book = read(path.read_text(encoding="utf-8"), str(path))
             except (ConfigError, OSError, UnicodeDecodeError) as error:

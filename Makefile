@@ -1,0 +1,45 @@
+# `make demo` and `make test` are all that a newcomer needs; each does its own set-up.
+
+BIN := .venv/bin
+
+.PHONY: help demo test check format types bench crash docs setup clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: setup ## survey this repository with sandboxed plugins, kill the daemon half-way, see it resume
+	@$(BIN)/python examples/survey/demo.py
+
+test: setup ## everything that CI runs: lint, types, import contracts, and all tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+check: test ## make test, and build the wheel
+	$(BIN)/python -m build --wheel --no-isolation --outdir build/check .
+
+format: setup ## format the code, and mend what lint can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: setup ## write the generated parts of the documents again
+	$(BIN)/python tools/generate_docs.py
+
+bench: setup ## every ratio of benchmarks/README.md, against floors and peers, in one run
+	$(BIN)/python -m benchmarks
+
+crash: setup ## the long crash suite: a real daemon, killed 300 times
+	ORCHESTRAL_KILLS=300 $(BIN)/pytest tests/crash -q
+
+constraints/dev.txt: pyproject.toml
+	uv pip compile -q pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o $@
+
+constraints/runtime.txt: pyproject.toml
+	uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o $@
+
+setup:
+	@sh tools/setup.sh
+
+clean: ## remove what setup and the tests made
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
