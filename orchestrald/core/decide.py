@@ -94,6 +94,8 @@ def _submitted(turn: Turn, it: i.Submitted) -> None:
         data["workspace"] = it.workspace
     if it.labels:
         data["labels"] = it.labels
+    if it.max_replans:
+        data["max_replans"] = it.max_replans
     turn.emit("interaction.submitted", data)
     if it.graph is None:
         turn.emit("interaction.planning", {"reason": "intent"})
@@ -108,15 +110,30 @@ def _adopt(turn: Turn, graph: Graph, planner: str) -> None:
 
 
 def _proposed(turn: Turn, it: i.PlanProposed) -> None:
-    if turn.state.state is not I.PLANNING:
+    if turn.state.state is not I.PLANNING or turn.state.replanning:
         turn.refuse("stale", "nobody waits for a plan any more")
         return
     _adopt(turn, it.graph, it.planner)
 
 
+def _patched(turn: Turn, it: i.PlanPatched) -> None:
+    state = turn.state
+    if state.state is not I.PLANNING or not state.replanning:
+        turn.refuse("stale", "nobody waits for a replacement any more")
+        return
+    for name in it.superseded:
+        turn.emit("step.superseded", {}, name)
+    state.proposed = it.graph
+    turn.emit("plan.patched", {**it.graph.to_json(), "planner": it.planner})
+
+
 def _planning_failed(turn: Turn, it: i.PlanningFailed) -> None:
     if turn.state.state is not I.PLANNING:
         turn.refuse("stale", "nobody waits for a plan any more")
+        return
+    if turn.state.replanning:
+        turn.skip_downstream(turn.state.runs[turn.state.replanning])
+        turn.emit("interaction.resumed", {"reason": it.failure.message})
         return
     turn.state.planning_failure = it.failure
     _explain(turn, "failed")
@@ -241,14 +258,15 @@ def _recovered(turn: Turn, it: i.Recovered) -> None:
             _after_interruption(turn, run)
         elif run.state in {S.RETRYING, S.WAITING} and run.due_at is not None:
             turn.ask(SetTimer(run.id, run.due_at))
-        elif run.state is S.FAILED and run.parent is None:
+        elif run.state is S.FAILED and run.parent is None and run.id != state.replanning:
             turn.skip_downstream(run)
         elif run.children is not None:
             turn.gather(run)
     if state.state is I.QUEUED:
         turn.emit("interaction.planning", {"reason": "recovered"})
     if state.state is I.PLANNING:
-        turn.ask(ProposePlan(state.intent))
+        failed = state.runs.get(state.replanning)
+        turn.ask(ProposePlan(state.intent, state.replanning, failed.failure if failed else None))
 
 
 def _interrupted(turn: Turn, run: Run) -> None:
@@ -289,6 +307,7 @@ def first_failure(state: Interaction) -> Failure:
 _INPUTS: dict[type[Any], Callable[[Turn, Any], None]] = {
     i.Submitted: _submitted,
     i.PlanProposed: _proposed,
+    i.PlanPatched: _patched,
     i.PlanningFailed: _planning_failed,
     i.ActionSucceeded: _succeeded,
     i.ActionFailed: _failed,

@@ -34,7 +34,7 @@ class StopAction(NamedTuple):
 
 
 class ProposePlan(NamedTuple):
-    """Ask the planner for a plan; answered by PlanProposed or PlanningFailed.
+    """Ask the planner for a plan; answered by PlanProposed, PlanPatched or PlanningFailed.
 
     `failed` names the step whose subgraph must be replaced; empty means that the whole intent is to be planned.
     """

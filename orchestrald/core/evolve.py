@@ -59,11 +59,23 @@ def _submitted(state: Interaction, event: Event) -> None:
     state.by = data.get("by", "")
     state.workspace = data.get("workspace", "")
     state.labels = data.get("labels", {})
+    state.max_replans = data.get("max_replans", 0)
     state.created_at = event.at
 
 
 def _moved(state: Interaction, event: Event) -> None:
     state.state = move_interaction(state.state, event.type)
+
+
+def _planning(state: Interaction, event: Event) -> None:
+    _moved(state, event)
+    state.replanning = event.data.get("failed", "")
+    state.replans += bool(state.replanning)
+
+
+def _resumed(state: Interaction, event: Event) -> None:
+    _moved(state, event)
+    state.replanning = ""
 
 
 def _adopted(state: Interaction, event: Event) -> None:
@@ -75,6 +87,41 @@ def _adopted(state: Interaction, event: Event) -> None:
     state.runs, state.by_node = {}, []
     for node in graph.nodes:
         _add(state, node, len(node.sources))
+
+
+def _patched(state: Interaction, event: Event) -> None:
+    """Put the new graph under the runs that stay; what was superseded stays in `runs`, for history, and nowhere else."""
+    _moved(state, event)
+    state.graph = graph = state.proposed or Graph.from_json(event.data)
+    state.proposed, state.replanning = None, ""
+    state.by_node, state.ready, state.held = [], [], {}
+    for node in graph.nodes:
+        kept = state.runs.get(node.id)
+        if kept is None:
+            _add(state, node, sum(not _satisfied(state.by_node[source]) for source in node.sources))
+        else:
+            _keep(state, kept, node)
+
+
+def _keep(state: Interaction, run: Run, node: Node) -> None:
+    state.by_node.append(run)
+    for i, part in enumerate((run, *(run.children or ()))):
+        part.node, part.order = node, (node.index, i - 1)
+        if part.state is StepState.PENDING and part.unmet == 0 and _is_let_go(part):
+            state.push(part)
+
+
+def _is_let_go(run: Run) -> bool:
+    """Whether a pending item is not held back by its step's `max_parallel`."""
+    limit, parent = run.node.max_parallel, run.parent
+    if parent is None or limit is None:
+        return True
+    started = len(parent.children or ()) - parent.open_children + limit
+    return run.order[1] < started
+
+
+def _satisfied(run: Run) -> bool:
+    return run.state is StepState.SUCCEEDED or (run.state is StepState.SKIPPED and run.reason != "dependency")
 
 
 def _ended(state: Interaction, event: Event) -> None:
@@ -90,15 +137,16 @@ def _answered_in_words(state: Interaction, event: Event) -> None:
 
 _INTERACTION: dict[str, Callable[[Interaction, Event], None]] = {
     "interaction.submitted": _submitted,
-    "interaction.planning": _moved,
+    "interaction.planning": _planning,
     "interaction.waiting": _moved,
-    "interaction.resumed": _moved,
+    "interaction.resumed": _resumed,
     "interaction.paused": _moved,
     "interaction.cancelling": _moved,
     "interaction.completed": _ended,
     "interaction.failed": _ended,
     "interaction.cancelled": _ended,
     "plan.adopted": _adopted,
+    "plan.patched": _patched,
     "assistant.output": _answered_in_words,
 }
 
@@ -179,6 +227,11 @@ def _stopped(state: Interaction, run: Run, data: Data, at: int) -> None:
     _finish(state, run, at)
 
 
+def _superseded(state: Interaction, run: Run, data: Data, at: int) -> None:
+    if run.ended_at is None:
+        _finish(state, run, at)
+
+
 def _interrupted(state: Interaction, run: Run, data: Data, at: int) -> None:
     if run.node.idempotent:
         state.push(run)
@@ -194,6 +247,7 @@ _STEP: dict[str, Callable[[Interaction, Run, Data, int], None]] = {
     "step.answered": _answered,
     "step.skipped": _skipped,
     "step.cancelled": _stopped,
+    "step.superseded": _superseded,
     "step.interrupted": _interrupted,
 }
 

@@ -13,7 +13,10 @@ from orchestrald.core.model import ActionSpec, Failure, Question
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """Somebody asked for something. `graph` missing means that a planner must be asked for one."""
+    """Somebody asked for something. `graph` missing means that a planner must be asked for one.
+
+    `max_replans` is how often a failed subgraph may be planned anew; 0 where no planner could.
+    """
 
     at: int
     interaction_id: str
@@ -25,6 +28,7 @@ class Submitted:
     workspace: str = ""
     labels: dict[str, str] = field(default_factory=dict)
     new_thread: bool = False
+    max_replans: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,16 @@ class PlanProposed:
 
     at: int
     graph: Graph
+    planner: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanPatched:
+    """A planner replaced a failed subgraph; `graft` made one graph of what stays and what is new."""
+
+    at: int
+    graph: Graph
+    superseded: tuple[str, ...]
     planner: str = ""
 
 
@@ -139,6 +153,7 @@ class Explained:
 Input = (
     Submitted
     | PlanProposed
+    | PlanPatched
     | PlanningFailed
     | ActionSucceeded
     | ActionFailed

@@ -92,6 +92,8 @@ class Interaction:
     failure: Failure | None = None
     answer: str | None = None
     replans: int = 0
+    max_replans: int = 0
+    replanning: str = ""
 
     # derived
     running: int = 0
@@ -139,6 +141,7 @@ class Interaction:
             "failure": self.failure,
             "answer": self.answer,
             "replans": self.replans,
+            "replanning": self.replanning,
             "running": self.running,
             "unfinished": self.unfinished,
             "waiting": sorted(self.waiting),

@@ -55,12 +55,12 @@ INTERACTION: dict[InteractionState, dict[str, InteractionState]] = {
     },
     _I.PLANNING: {
         "plan.adopted": _I.EXECUTING,
-        "interaction.waiting": _I.WAITING,
+        "plan.patched": _I.EXECUTING,
+        "interaction.resumed": _I.EXECUTING,  # the replan came to nothing: finish what does not depend on the failure
         **_ENDS,
     },
     _I.EXECUTING: {
-        "interaction.planning": _I.PLANNING,  # the next round, or a replan of a failed subgraph
-        "plan.patched": _I.EXECUTING,
+        "interaction.planning": _I.PLANNING,  # a replan of a failed subgraph
         "interaction.waiting": _I.WAITING,
         "interaction.paused": _I.PAUSED,
         **_ENDS,

@@ -6,7 +6,7 @@ once through `evolve`: a decision sees the consequences of what it has already d
 
 from typing import Any, NamedTuple
 
-from orchestrald.core.effects import Effect, SetTimer
+from orchestrald.core.effects import Effect, ProposePlan, SetTimer
 from orchestrald.core.events import Event
 from orchestrald.core.evolve import evolve
 from orchestrald.core.interaction import Interaction, Run
@@ -56,12 +56,21 @@ class Turn:
     # What several inputs lead to.
 
     def fail_step(self, run: Run, failure: Failure) -> None:
-        """End a step badly, and skip everything downstream of it: it can never get what it waits for."""
+        """End a step badly, and see to everything downstream of it: it can never get what it waits for."""
         self.emit("step.failed", {"error": failure.to_json(), "attempt": run.attempt}, run.id)
         if run.parent is None:
-            self.skip_downstream(run)
+            self._after_failure(run)
         else:
             self.gather(run.parent)
+
+    def _after_failure(self, run: Run) -> None:
+        """Ask for a replacement of the failed subgraph if one may still be asked for; else nothing of it can run."""
+        state = self.state
+        if state.state is InteractionState.EXECUTING and state.replans < state.max_replans:
+            self.emit("interaction.planning", {"reason": "replan", "failed": run.id})
+            self.ask(ProposePlan(state.intent, run.id, run.failure))
+        else:
+            self.skip_downstream(run)
 
     def gather(self, parent: Run) -> None:
         """End a `for_each` step when its last item has ended."""
@@ -78,7 +87,7 @@ class Turn:
         first = bad[0].failure or Failure("error", "")
         message = f"{len(bad)} of {len(parent.children or ())} items failed; the first, {bad[0].id}: {first.message}"
         self.emit("step.failed", {"error": {"code": "items_failed", "message": message}, "attempt": 0}, parent.id)
-        self.skip_downstream(parent)
+        self._after_failure(parent)
 
     def skip_downstream(self, run: Run) -> None:
         """Skip what can never get what it waits for."""
