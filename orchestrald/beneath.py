@@ -30,7 +30,7 @@ class Root:
     """A folder that paths are taken relative to. Holds a descriptor: it stays the same folder when it is renamed."""
 
     def __init__(self, path: str) -> None:
-        """`path` is the operator's or the user's own, and links in it are followed. Raises OSError if it is no folder."""
+        """`path` is the operator's or the user's own: links in it are followed. OSError: it is no folder."""
         self.path = os.path.realpath(path)
         self._fd = os.open(self.path, _FOLDER)
 

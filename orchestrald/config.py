@@ -10,19 +10,14 @@ Rules of this file:
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orchestrald.core.model import Seconds
 from orchestrald.errors import ConfigError
 from orchestrald.hookspecs import Confinement
-from orchestrald.protocol.documents import DocumentError, load_yaml
-
-
-def _off(value: object) -> object:
-    """YAML 1.1 reads a bare `off` as false; whoever writes `network: off` means the word."""
-    return "off" if value is False else value
+from orchestrald.protocol.strict_yaml import NotStrictYaml, loads
 
 
 class Section(BaseModel):
@@ -59,7 +54,7 @@ class Grant(Section):
     """What one plugin's programs may touch. A key left out means: as in the section `sandbox`."""
 
     mode: Literal["none", "read_only", "workspace_write"] | None = None
-    network: Annotated[Literal["off", "host"] | None, BeforeValidator(_off)] = None
+    network: Literal["off", "host"] | None = None
     fs_read: Literal["minimal", "host"] | None = None
     unix_sockets: bool = False
     writable_roots: tuple[str, ...] = ()
@@ -70,7 +65,7 @@ class Grant(Section):
 class Sandbox(Section):
     mode: Literal["read_only", "workspace_write"] = "read_only"
     backend: Literal["auto", "bubblewrap", "seatbelt"] = "auto"
-    network: Annotated[Literal["off", "host"], BeforeValidator(_off)] = "off"
+    network: Literal["off", "host"] = "off"
     fs_read: Literal["minimal", "host"] = "minimal"
     bwrap_path: str | None = None
     run_as: tuple[int, int] | None = None
@@ -146,8 +141,8 @@ def load(path: Path, environ: Mapping[str, str]) -> Config:
 def parse(text: str, environ: Mapping[str, str], name: str) -> Config:
     """Pure part of `load`. ORCHESTRAL_LOG_FILE and ORCHESTRAL_LOG_LEVEL win over the file."""
     try:
-        raw = load_yaml(text) if text.strip() else {}
-    except DocumentError as error:
+        raw = loads(text.encode()).value
+    except NotStrictYaml as error:
         raise ConfigError(f"{name}: {error}") from error
     raw = {} if raw is None else raw
     if not isinstance(raw, dict):

@@ -160,6 +160,9 @@ def imported(entry: Mapping[str, Any], folder: Path) -> ExternalAction:
     config, interface = entry.get("config") or {}, entry.get("interface") or {}
     if not isinstance(name, str) or not (isinstance(config, dict) and isinstance(interface, dict)):
         raise InvalidManifest("an external_process entry needs a name, and a config with a command")
+    args = config.get("args") or []
+    if not isinstance(args, list):
+        raise InvalidManifest(f"the action {plain(name, 100)}: config.args is a list")
     action: dict[str, Any] = {"name": name, "description": entry.get("description") or "", **interface}
     if config.get("entrypoint") is not None:
         action["entrypoint"] = config["entrypoint"]
@@ -168,7 +171,7 @@ def imported(entry: Mapping[str, Any], folder: Path) -> ExternalAction:
         "manifest": MAJOR,
         "name": "orchestral",
         "version": "0",
-        "runtime": {"command": [config.get("command"), *(config.get("args") or [])], "env": config.get("env") or {}},
+        "runtime": {"command": [config.get("command"), *args], "env": config.get("env") or {}},
         "limits": {"timeout": timeout_ms / 1000} if isinstance(timeout_ms, int) else {},
         "actions": [action],
     }

@@ -73,7 +73,9 @@ def _version(raw: Any) -> list[_Problem]:
     if not isinstance(raw, dict):
         return [_Problem((), "a manifest is a mapping that begins with `manifest: 1`")]
     major = raw.get("manifest")
-    if isinstance(major, int) and not isinstance(major, bool) and major != MAJOR:
+    if isinstance(major, bool):
+        return [_Problem(("manifest",), f"must be {MAJOR}")]  # True == 1, so nobody else would notice
+    if isinstance(major, int) and major != MAJOR:
         return [_Problem(("manifest",), f"version {major} is not one that this orchestrald reads (it reads {MAJOR})")]
     return []
 

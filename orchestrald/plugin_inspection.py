@@ -199,12 +199,13 @@ def _check_executable(found: str, path: str, named: str) -> None:
         line = file.read(256)
     if not line.startswith(b"#!"):
         return
-    words = line[2:].split(b"\n", 1)[0].decode("utf-8", "replace").split()
-    interpreter = words[0] if words else ""
+    # Only blanks and tabs divide: to the kernel a carriage return is part of the name.
+    words = line[2:].split(b"\n", 1)[0].decode("utf-8", "replace").replace("\t", " ").strip(" ").split(" ")
+    interpreter = words[0]
     if not os.access(interpreter, os.X_OK):
-        says = " (the line ends in a carriage return)" if b"\r\n" in line else ""
+        says = " (the line ends in a carriage return)" if interpreter.endswith("\r") else ""
         raise Unusable(f"runtime.command: the interpreter {plain(interpreter)!r} of {named} does not exist{says}")
-    asked = next((word for word in words[1:] if not word.startswith("-") and "=" not in word), "")
+    asked = next((word for word in words[1:] if word and not word.startswith("-") and "=" not in word), "")
     if os.path.basename(interpreter) == "env" and asked and shutil.which(asked, path=path) is None:
         raise Unusable(f"runtime.command: the interpreter {plain(asked)} of {named} was not found on PATH")
 

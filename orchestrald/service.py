@@ -7,12 +7,10 @@ Stopping: take no new work, give running steps their time, answer what was asked
 still ran is `interrupted` at the next start; nothing needs to be written for that to be true.
 """
 
-import argparse
 import logging
 import os
 import signal
 import socket
-import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -22,11 +20,11 @@ from typing import Any
 
 import trio
 
-from orchestrald import home, logs
+from orchestrald import logs
 from orchestrald.config import Config, confinement, load
 from orchestrald.engine.clock import SystemClock
 from orchestrald.engine.engine import Engine
-from orchestrald.errors import AlreadyRunning, ConfigError, OrchestralError, SchemaTooNew
+from orchestrald.errors import ConfigError
 from orchestrald.interpreter.rules import RulesInterpreter
 from orchestrald.paths import Paths
 from orchestrald.planner.playbooks import Playbooks
@@ -41,7 +39,7 @@ from orchestrald.server.handlers import Handlers
 from orchestrald.server.limits import Limits
 from orchestrald.server.listener import Server
 from orchestrald.server.ring import Ring
-from orchestrald.store.references import References
+from orchestrald.store.references import References, sweep
 from orchestrald.store.sqlite import Store, open_store
 from orchestrald.version import VERSION
 
@@ -49,8 +47,6 @@ log = logging.getLogger("orchestrald.service")
 
 FINISH_S = 2.0
 """How long clients have to take their last answers when the daemon stops."""
-
-EX_SOFTWARE, EX_TEMPFAIL, EX_CONFIG = 70, 75, 78
 
 
 class Service:
@@ -91,6 +87,7 @@ class Service:
         self.host.load_in_process()
         await self.rescan()
         await self.runner.sweep()
+        await trio.to_thread.run_sync(sweep, Path(self.paths.references))
         self.ring = Ring(self.store.reader, last_seq=await self.store.reader.last_seq())
         self.store.journal.on_commit = self.ring.publish
         self.ephemera = Ephemera(self.ring)
@@ -278,65 +275,3 @@ async def serve(paths: Paths, config: Config, config_file: Path) -> None:
         service = Service(paths, config, config_file, store)
         async with _signals(service):
             await service.run()
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    """The console script `orchestrald`. Exit status: 0 stopped, 70 our bug, 75 already running, 78 configuration."""
-    sys.exit(_main(sys.argv[1:] if argv is None else argv))
-
-
-def _main(argv: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="orchestrald",
-        description="The daemon. `orchestral` is its client, and starts it when it is needed.",
-        epilog="Exit status: 0 stopped as asked, 70 a bug (please report the log), 75 another daemon holds this home, "
-        "78 the configuration or the store cannot be used.",
-    )
-    parser.add_argument("--version", action="version", version=f"orchestrald {VERSION}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    serving = commands.add_parser("serve", help="run in the foreground until SIGTERM")
-    serving.add_argument("--config", type=Path, metavar="FILE", help="instead of orchestral.yaml in the config folder")
-    options = parser.parse_args(argv)
-    try:
-        return _serve(options.config)
-    except AlreadyRunning as error:
-        print(f"orchestrald: {error.message} {error.advice}", file=sys.stderr)
-        return EX_TEMPFAIL
-    except (ConfigError, SchemaTooNew) as error:
-        print(f"orchestrald: {error.message}\n{error.advice}".strip(), file=sys.stderr)
-        return EX_CONFIG
-    except OrchestralError as error:
-        print(f"orchestrald: {error.message}\n{error.advice}".strip(), file=sys.stderr)
-        return EX_SOFTWARE
-    except Exception:
-        log.exception("orchestrald died of a bug")
-        return EX_SOFTWARE
-
-
-def _serve(config_file: Path | None) -> int:
-    os.umask(0o077)
-    paths = Paths.find()
-    path = config_file or Path(paths.config_file)
-    config = load(path, os.environ)
-    if config_file is not None and not path.exists():
-        raise ConfigError(f"There is no configuration file {path}.")
-    seen = config.observability
-    logs.configure(seen.log_level, seen.log_file, seen.log_format)
-    home.prepare(paths)
-    with home.lock(paths.lock):
-        try:
-            trio.run(serve, paths, config, path)
-        except BaseExceptionGroup as group:
-            error = _only(group)
-            if isinstance(error, OrchestralError):
-                raise error from None
-            raise
-    log.info("stopped")
-    return 0
-
-
-def _only(error: BaseException) -> BaseException:
-    """What a chain of groups with one member each is about."""
-    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    return error

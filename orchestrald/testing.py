@@ -104,7 +104,7 @@ async def check_action(
     params: dict[str, Any],
     *,
     workspace: str = "",
-    timeout: float | None = 10.0,  # noqa: ASYNC109  it is the step's, as the daemon would set it
+    timeout: float | None = 10.0,  # noqa: ASYNC109  the step's, as the daemon would set it
     approved: bool = False,
     answers: Any = None,
     state: str | None = None,
@@ -115,6 +115,7 @@ async def check_action(
     `approved` says a person has approved exactly these parameters. `workspace` empty: the interaction has none.
     """
     notes = _Notes()
+    said = {"decision": "approved", "by": "test", "digest": digest(action.name, params)}
     with tempfile.TemporaryDirectory(prefix="orchestrald-testing-") as folder:
         attempt = Attempt(
             "int_test",
@@ -127,7 +128,7 @@ async def check_action(
             timeout=timeout,
             dry_run=dry_run,
             answers=answers,
-            approval={"decision": "approved", "by": "test", "digest": digest(action.name, params)} if approved else None,
+            approval=said if approved else None,
             state=state,
         )
         runner = LocalRunner(Path(folder), store_artifact=_discard)

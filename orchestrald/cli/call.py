@@ -109,7 +109,7 @@ COMMANDS = {
         help="run one action, and print what it gives",
         run=_run,
         configure=_configure,
-        examples="""  orchestral call echo text='Hello'
+        examples="""  orchestral call echo message='Hello'
   orchestral call shell command='ls -l' timeout:=5 --workspace ~/project
   orchestral call file_read --params '{"path": "README.md"}' --json | jq '.steps[0].output'""",
         epilog=EXIT_CODES,

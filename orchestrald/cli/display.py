@@ -8,11 +8,12 @@ Rules of this file:
 
 from __future__ import annotations
 
+import sys
 import time
 
 from orchestrald.cli.board import FINISHED
 from orchestrald.cli.command import print_json
-from orchestrald.cli.text import duration, plural, safe, safe_lines
+from orchestrald.cli.text import duration, first_line, plural, safe, safe_lines
 from orchestrald.cli.tree import STYLE, Signs, tree
 
 TYPE_CHECKING = False
@@ -58,6 +59,9 @@ class Json(Quiet):
     def item(self, word: str, data: dict[str, Any], board: Board) -> None:
         if word == "event":
             print_json(data)
+
+    def notice(self, text: str) -> None:
+        sys.stderr.write(safe(text) + "\n")
 
     def finish(self, snapshot: dict[str, Any], board: Board) -> None:
         print_json(snapshot)
@@ -151,7 +155,7 @@ def event_line(event: dict[str, Any], board: Board) -> Line | None:
         word = "plan" if kind == "plan.adopted" else "new plan for what failed"
         return [(f"{word}: {plural(len(steps), 'step')} ({safe(data.get('planner') or 'handed over')})", "")]
     if kind == "interaction.failed":
-        return [(f"failed: {safe((data.get('error') or {}).get('message', ''))}".rstrip(": "), "bad")]
+        return [(f"failed: {first_line((data.get('error') or {}).get('message', ''))}".rstrip(": "), "bad")]
     if kind.startswith("interaction.") and kind not in {"interaction.planning", "interaction.resumed"}:
         return [(kind.partition(".")[2], STYLE.get(kind.partition(".")[2], ""))]
     return None
@@ -159,7 +163,7 @@ def event_line(event: dict[str, Any], board: Board) -> Line | None:
 
 def _step_says(kind: str, data: dict[str, Any], row: Row | None) -> str:  # noqa: PLR0911 -- a table of sentences
     error = data.get("error") or {}
-    why = safe(error.get("message") or error.get("code") or "")
+    why = first_line(error.get("message") or error.get("code") or "")
     match kind:
         case "step.started":
             again = f" (attempt {data['attempt']})" if data.get("attempt", 1) > 1 else ""
@@ -167,13 +171,13 @@ def _step_says(kind: str, data: dict[str, Any], row: Row | None) -> str:  # noqa
         case "step.expanded":
             return f"became {plural(data.get('count', 0), 'item')}"
         case "step.succeeded":
-            return f"succeeded in {duration(data.get('ms', 0) / 1000)}"
+            return _succeeded(data, row)
         case "step.failed":
             return f"failed: {why}"
         case "step.retrying":
             return f"failed and is tried again: {why}"
         case "step.waiting":
-            return f"waits: {safe((data.get('question') or {}).get('prompt', ''))}"
+            return f"waits: {first_line((data.get('question') or {}).get('prompt', ''))}"
         case "step.answered":
             return "was answered"
         case "step.skipped":
@@ -182,3 +186,9 @@ def _step_says(kind: str, data: dict[str, Any], row: Row | None) -> str:  # noqa
             return f"ran into the sandbox: {safe(data.get('kind', ''))} {safe(data.get('evidence', ''))}"
         case _:
             return kind.partition(".")[2] if row is None or kind.partition(".")[2] in {*FINISHED, "interrupted"} else ""
+
+
+def _succeeded(data: dict[str, Any], row: Row | None) -> str:
+    if row is not None and row.items is not None:  # a for_each itself takes no time
+        return f"succeeded: {plural(row.items, 'item')}"
+    return f"succeeded in {duration(data.get('ms', 0) / 1000)}"

@@ -10,7 +10,7 @@ from orchestrald.cli.ask import ask, read_line
 from orchestrald.cli.board import Board
 from orchestrald.cli.command import CANCELLED, FAILED, INTERRUPTED, OK, WAITS
 from orchestrald.cli.subscription import Subscription
-from orchestrald.cli.text import safe
+from orchestrald.cli.text import plural, safe
 from orchestrald.client import Refused, Unreachable
 
 TYPE_CHECKING = False
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from orchestrald.client import Client
 
 TICK_S = 0.1
-SETTLE_S = 1.0
-"""How long the stream must be silent before a final state counts although its last events were not seen."""
+SETTLE_S = 0.5
+"""How long the stream must be silent before an end counts although its last events were not seen."""
+SHOWN_QUESTIONS = 5
 
 EXIT = {"completed": OK, "failed": FAILED, "cancelled": CANCELLED}
 
@@ -106,8 +107,9 @@ class Follower:
         word, data = item
         self._heard_at = time.monotonic()
         if word == "lost":
+            if not self._lost:  # a dying daemon may take a connection and drop it again
+                self._display.notice("The daemon is gone; starting it again.")
             self._lost = True
-            self._display.notice("The daemon is gone; starting it again.")
         elif word == "gap":
             self._display.notice("Some earlier events are no longer kept.")
         elif word == "snapshot" and self._lost:
@@ -147,14 +149,19 @@ class Follower:
             else:
                 self._left_open.add(self._key(row))
             return False
-        return self.board.state == "waiting" and bool(self.board.asking)
+        told = not self._display.wants_events or time.monotonic() - self._heard_at > SETTLE_S
+        return told and self.board.state == "waiting" and bool(self.board.asking)
 
     def _waits(self) -> int:
         self._display.pause()
         snapshot = self._client.call("interaction.get", interaction_id=self._id)
         self._display.finish(snapshot, self.board)
-        for row in self.board.asking:
+        asking = self.board.asking
+        for row in asking[:SHOWN_QUESTIONS]:
             sys.stderr.write(f"{safe(row.step_id)} waits for a person: {how_to_answer(self._id, row)}\n")
+        if len(asking) > SHOWN_QUESTIONS:
+            more = plural(len(asking) - SHOWN_QUESTIONS, "step")
+            sys.stderr.write(f"and {more} more: orchestral show {self._id}\n")
         return WAITS
 
     def _interrupted(self) -> int | None:

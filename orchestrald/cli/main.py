@@ -57,7 +57,7 @@ GROUPS: dict[str, dict[str, str]] = {
 MODULES = {name: module for group in GROUPS.values() for name, module in group.items()}
 
 EXAMPLES = """examples:
-  orchestral run survey .                     run what a playbook knows as "survey <folder>", and watch it
+  orchestral run read README.md               run what a playbook knows as "read {path}", and watch it
   orchestral call shell command='uname -a'    run one action; orchestral actions lists them
   orchestral show --graph                     draw the DAG of the newest interaction"""
 

@@ -131,10 +131,10 @@ COMMANDS = {
         help="what would be run: preview an intent, check or draw a plan",
         run=_run,
         configure=_configure,
-        examples="""  orchestral plan survey .
+        examples="""  orchestral plan read README.md
   orchestral plan validate plan.yaml
   orchestral plan graph plan.yaml
-  orchestral plan graph survey . --format mermaid""",
+  orchestral plan graph read README.md --format mermaid""",
         epilog="exit codes: 0 it can be run, 2 it cannot (or no playbook fits the intent)",
     ),
 }

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from orchestrald.client import Client
 
 PLAN_EXAMPLE = """a plan (YAML or JSON), for --plan:
-  goal: greet everybody
+  goal: measure two files
   steps:
-    - {id: names, action: file_read, params: {path: names.txt}}
-    - {id: greet, action: echo, for_each: "{{names.lines}}", params: {text: "Hello {{item}}"}}"""
+    - {id: count, action: shell, for_each: [README.md, LICENSE], params: {command: "wc -l {{item}}"}}
+    - {id: report, action: echo, params: {message: "The second one: {{count.1.stdout}}"}}"""
 
 CTRL_C = """Ctrl-C asks whether to cancel the interaction or to detach from it; pressed again, it detaches."""
 
@@ -122,10 +122,10 @@ COMMANDS = {
         help="run an intent or a plan, and watch it",
         run=_run,
         configure=_configure_run,
-        examples="""  orchestral run survey .
+        examples="""  orchestral run read README.md
   orchestral run --plan plan.yaml --workspace ~/project
   jq '...' | orchestral run --plan - --json | tail -1 | jq -r .answer
-  orchestral run --detach --label team=docs survey ~/project""",
+  orchestral run --detach --label team=docs --plan plan.yaml""",
         epilog=f"{PLAN_EXAMPLE}\n\n{CTRL_C}\n\n{EXIT_CODES}",
     ),
     "watch": Command(

@@ -64,7 +64,7 @@ def daemon_command() -> list[str]:
     beside = os.path.join(os.path.dirname(os.path.realpath(sys.argv[0])), "orchestrald")
     if os.path.basename(sys.argv[0]) == "orchestral" and os.access(beside, os.X_OK) and os.path.isfile(beside):
         return [beside, "serve"]
-    return [sys.executable, "-c", "from orchestrald.service import main; main()", "serve"]
+    return [sys.executable, "-P", "-c", "from orchestrald.command import main; main()", "serve"]
 
 
 def is_listening(paths: Paths) -> bool:
@@ -87,9 +87,7 @@ def _environment() -> dict[str, str]:
 
 
 def _open_log(paths: Paths) -> tuple[int, int]:
-    before = os.umask(
-        0o077
-    )  # the log's parents are made on the way, and the daemon refuses a state folder open to others
+    before = os.umask(0o077)  # the state folder may be made on the way, and must not be open to others
     try:
         os.makedirs(paths.log_dir, exist_ok=True)
         log = os.open(paths.daemon_log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)

@@ -91,8 +91,8 @@ def _sandbox(sandbox: dict[str, Any]) -> list[str]:
             f"sandbox   {name} is unusable, so sandboxed steps fail: {safe(sandbox.get('reason', 'no reason given'))}"
         ]
         return lines + ([f"          {safe(sandbox['hint'])}"] if sandbox.get("hint") else [])
-    weaker = [safe(word) for word in sandbox.get("weaker") or []]
-    return [f"sandbox   {name}, complete" if not weaker else f"sandbox   {name}, without {', '.join(weaker)}"]
+    weaker = [f"          weaker here: {safe(word)}" for word in sandbox.get("weaker") or []]
+    return [f"sandbox   {name}, ready", *weaker]
 
 
 def _store(store: dict[str, Any]) -> list[str]:
@@ -108,7 +108,7 @@ def _interactions(rows: list[dict[str, Any]], now: int) -> list[str]:
     for row in rows[:SHOWN]:
         done = f"{row.get('finished', 0)} of {plural(row.get('steps', 0), 'step')}"
         waits = [safe(step) for step in row.get("waiting") or []]
-        asks = f"; {', '.join(waits[:3])} asks" if waits else ""
+        asks = f"; {', '.join(waits[:3])}{' and others' if len(waits) > 3 else ''} waiting" if waits else ""
         begun = ago(row.get("created_at", now), now)
         lines.append(
             f"  {safe(row['interaction_id'])}  {safe(row.get('intent') or 'a plan')[:60]}  ({done}, {begun}{asks})"

@@ -35,6 +35,12 @@ def safe_lines(value: object) -> list[str]:
     return lines
 
 
+def first_line(value: object) -> str:
+    """The first line of a text, `safe`, with a mark when more follow."""
+    lines = safe_lines(value)
+    return "" if not lines else lines[0] + (" ..." if len(lines) > 1 else "")
+
+
 def _escaped(character: str) -> str:
     known = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(character)
     if known:

@@ -7,7 +7,7 @@ failures, questions and running steps stay, what is long finished or not begun g
 from __future__ import annotations
 
 from orchestrald.cli.board import FINISHED
-from orchestrald.cli.text import cells, duration, fit, pad, plural, safe
+from orchestrald.cli.text import cells, duration, first_line, fit, pad, plural, safe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def _says(row: Row, now: int) -> Line:
     if row.state == "failed":
         return [(f"  {_why(row)}", "bad")]
     if row.state in {"waiting", "interrupted"}:
-        return [("  " + safe((row.question or {}).get("prompt") or "waits"), "wait")]
+        return [("  " + first_line((row.question or {}).get("prompt") or "waits"), "wait")]
     if row.state == "skipped" and row.reason:
         return [(f"  skipped ({safe(row.reason)})", "dim")]
     if row.state == "running" and row.message:
@@ -202,7 +202,7 @@ def _says(row: Row, now: int) -> Line:
 
 def _why(row: Row) -> str:
     error = row.error or {}
-    return safe(error.get("message") or error.get("code") or "no reason was given")
+    return first_line(error.get("message") or error.get("code") or "no reason was given")
 
 
 def _loud(row: Row, board: Board) -> list[Row]:

@@ -205,5 +205,3 @@ _SHOWN = frozenset(
 
 def _thread(event: Event) -> ThreadRow:
     return ThreadRow(event.thread_id, event.data.get("title", ""), event.at)
-
-

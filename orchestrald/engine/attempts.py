@@ -9,7 +9,6 @@ import random
 from typing import Any, Protocol
 
 import trio
-from pydantic_core import PydanticSerializationError, to_json
 
 from orchestrald.actions import LoadedAction
 from orchestrald.core.effects import RunAction
@@ -17,6 +16,7 @@ from orchestrald.core.inputs import ActionAsked, ActionFailed, ActionStopped, Ac
 from orchestrald.core.model import Failure
 from orchestrald.engine.actor import Actor
 from orchestrald.engine.clock import Clock
+from orchestrald.protocol.strict_json import NotStrictJson, dumps
 from orchestrald.runner.base import Asked, Attempt, Failed, Observer, Outcome, Runner, Succeeded
 from orchestrald.store.base import ReferenceStore
 
@@ -41,9 +41,7 @@ class Attempts:
         self._watcher = watcher
         self._inline_bytes = inline_bytes
 
-    async def run(
-        self, actor: Actor, effect: RunAction, action: LoadedAction | None, scope: trio.CancelScope
-    ) -> Input:
+    async def run(self, actor: Actor, effect: RunAction, action: LoadedAction | None, scope: trio.CancelScope) -> Input:
         """The input that the attempt leads to; `scope` is how it is stopped. Leaves by `trio.Cancelled` only when the whole daemon stops."""
         if action is None:
             failure = Failure("unknown_action", f"there is no action {effect.action} any more")
@@ -90,9 +88,9 @@ class Attempts:
 
     async def _succeeded(self, step_id: str, output: dict[str, Any], ms: int) -> Input:
         try:
-            encoded = to_json(output, inf_nan_mode="constants")
-        except (PydanticSerializationError, UnicodeEncodeError, ValueError) as error:
-            failure = Failure("invalid_output", f"the output cannot be written as JSON: {error}")
+            encoded = dumps(output)
+        except NotStrictJson as error:
+            failure = Failure("invalid_output", str(error))
             return ActionFailed(self._clock.now(), step_id, failure)
         if len(encoded) <= self._inline_bytes:
             return ActionSucceeded(self._clock.now(), step_id, output, ms)

@@ -20,18 +20,16 @@ from orchestrald.core.graph import Graph
 from orchestrald.core.inputs import (
     Answered,
     CancelRequested,
-    PlanningFailed,
-    PlanProposed,
     Recovered,
     Submitted,
     TimerFired,
 )
 from orchestrald.core.interaction import Interaction
-from orchestrald.core.model import ActionSpec, Failure
-from orchestrald.core.normalize import normalize
+from orchestrald.core.model import ActionSpec
 from orchestrald.engine.actor import Actor, Remember
 from orchestrald.engine.attempts import Attempts
 from orchestrald.engine.clock import Clock
+from orchestrald.engine.planning import Planning
 from orchestrald.engine.recovery import hydrate, load
 from orchestrald.engine.requests import Requests
 from orchestrald.engine.slots import DaemonSlots
@@ -43,12 +41,11 @@ from orchestrald.errors import (
     InvalidParams,
     NotFound,
     OrchestralError,
-    PlanError,
     StoreError,
     WrongState,
 )
 from orchestrald.interpreter.base import Interpreter
-from orchestrald.planner.base import Planner, Request
+from orchestrald.planner.base import Planner
 from orchestrald.runner.base import Observer, Runner
 from orchestrald.store.base import Batch, Journal, Reader, ReferenceStore
 
@@ -71,7 +68,9 @@ class Actions(Protocol):
 class Spectators(Protocol):
     """Where display-only news of running attempts goes."""
 
-    def progress(self, interaction_id: str, step_id: str, done: float | None, total: float | None, message: str) -> None: ...
+    def progress(
+        self, interaction_id: str, step_id: str, done: float | None, total: float | None, message: str
+    ) -> None: ...
 
     def log(self, interaction_id: str, step_id: str, level: str, message: str) -> None: ...
 
@@ -93,12 +92,13 @@ class Engine:
         clock: Clock,
         max_parallel_steps: int = 16,
         max_parallel_steps_daemon: int = 64,
+        max_replans: int = 1,
         inline_output_bytes: int = 64 * 1024,
     ) -> None:
         self.journal = journal
         self.reader = reader
         self.references = references
-        self.planner = planner
+        self.planning = Planning(planner, actions, clock)
         self.interpreter = interpreter
         self.actions = actions
         self.spectators = spectators
@@ -107,6 +107,7 @@ class Engine:
         self.requests = Requests(reader, clock)
         self.slots = DaemonSlots(max_parallel_steps_daemon, max_parallel_steps, lambda name: self.actions.groups(name))
         self.timers = Timers(clock)
+        self._max_replans = max_replans
         self.failure: StoreError | None = None
         self._attempts = Attempts(runner, references, clock, self, inline_output_bytes)
         self._nursery: trio.Nursery | None = None
@@ -177,14 +178,6 @@ class Engine:
 
     # --- what clients ask for -----------------------------------------------------------------------------------
 
-    def accept(self, raw: Any) -> Graph:
-        """A plan as a graph. Raises PlanError with every problem in `data["problems"]`."""
-        found = normalize(raw, self.actions.specs)
-        if isinstance(found, Graph):
-            return found
-        count = "one fault" if len(found) == 1 else f"{len(found)} faults"
-        raise PlanError(f"The plan has {count}.", data={"problems": [problem.to_json() for problem in found]})
-
     async def submit(
         self,
         *,
@@ -215,6 +208,7 @@ class Engine:
             workspace=workspace,
             labels=labels or {},
             new_thread=thread_id is None,
+            max_replans=self._max_replans if self.planning.planner.replans else 0,
         )
         actor = self._adopt(happened.interaction_id, Interaction())
         await self._ask(actor, happened, remember)
@@ -311,17 +305,7 @@ class Engine:
         self._start(self._plan, actor, effect)
 
     async def _plan(self, actor: Actor, effect: ProposePlan) -> None:
-        try:
-            proposal = await self.planner.propose(Request(effect.intent, actor.state.workspace, effect.failed))
-            graph = self.accept(proposal.plan)
-        except OrchestralError as error:
-            actor.tell(PlanningFailed(self.clock.now(), _in_words(error)))
-        except Exception as error:  # promise 3: whatever a planner does, the interaction ends with words
-            log.exception("the planner failed at %s", actor.state.id)
-            failure = Failure("planner_failed", f"the planner failed: {type(error).__name__}: {error}")
-            actor.tell(PlanningFailed(self.clock.now(), failure))
-        else:
-            actor.tell(PlanProposed(self.clock.now(), graph, proposal.planner))
+        actor.tell(await self.planning.propose(actor.state, effect))
 
     def set_timer(self, actor: Actor, effect: SetTimer) -> None:
         step_id = effect.step_id
@@ -376,13 +360,6 @@ def _only_question(state: Interaction) -> str:
     if not asked:
         raise WrongState("Nothing in this interaction waits for an answer.")
     raise InvalidParams(f"More than one step waits for an answer: name one of {', '.join(asked)}.")
-
-
-def _in_words(error: OrchestralError) -> Failure:
-    lines = [error.message]
-    lines += [f"- {p['path'] or 'plan'}: {p['message']} {p.get('hint', '')}".rstrip() for p in error.data.get("problems", [])]
-    lines += [f"- {n['phrase']}: {n['says']}" for n in error.data.get("nearest", [])]
-    return Failure(error.code, "\n".join(lines), details=error.data or None)
 
 
 def _first(group: BaseExceptionGroup[StoreError]) -> StoreError:

@@ -23,6 +23,11 @@ class Proposal(NamedTuple):
 
 
 class Planner(Protocol):
+    replans: bool
+    """Whether it can replace a failed part of a plan; one that cannot is not asked to."""
+
     async def propose(self, request: Request) -> Proposal:
-        """Raises NoPlaybook or another PlanError when no plan can be made, PlannerUnavailable when nobody answers."""
+        """With `failed_step`, the steps that shall replace its subgraph; they may refer to what stays.
+
+        Raises NoPlaybook or another PlanError when no plan can be made, PlannerUnavailable when nobody answers."""
         ...

@@ -18,7 +18,7 @@ from orchestrald.core import schema
 from orchestrald.core.references import BadReference, MissingValue, Reference, follow, parse, render
 from orchestrald.errors import ConfigError, NoPlaybook
 from orchestrald.planner.base import Proposal, Request
-from orchestrald.protocol.documents import DocumentError, load_yaml
+from orchestrald.protocol.strict_yaml import NotStrictYaml, loads
 
 log = logging.getLogger("orchestrald.planner")
 
@@ -45,6 +45,8 @@ class _Phrase(NamedTuple):
 
 class Playbooks:
     """The playbooks of some folders. A name found in a later folder replaces the earlier one: the user's wins."""
+
+    replans = False
 
     def __init__(self, folders: Iterable[Path]) -> None:
         self._folders = tuple(folders)
@@ -105,8 +107,8 @@ class Playbooks:
 def read(text: str, name: str) -> Playbook:
     """A playbook from its text. Raises ConfigError with every fault."""
     try:
-        book = Playbook.model_validate(load_yaml(text))
-    except DocumentError as error:
+        book = Playbook.model_validate(loads(text.encode()).value)
+    except NotStrictYaml as error:
         raise ConfigError(f"{name}: {error}") from error
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors(include_url=False))

@@ -140,7 +140,7 @@ def read_reply(stdout: bytes, result_file: bytes | None, ended: Exit, *, strict_
             return Reply(_by_exit(stdout, ended), "none", noise or _lines(stdout))
         return Reply(_invalid(str(e), source, stdout, ended), source, noise)
     if ended.status != 0 and isinstance(value, dict):
-        return Reply(_by_exit(b"", ended), source, noise)
+        return Reply(_by_exit(b"", ended, claimed="though its answer says success, "), source, noise)
     return Reply(value, source, noise)
 
 
@@ -182,14 +182,14 @@ def _lines(stdout: bytes) -> tuple[str, ...]:
     return tuple(plain(line[: 4 * 2_000].decode("utf-8", "replace")) for line in lines if line.strip())
 
 
-def _by_exit(stdout: bytes, ended: Exit) -> Failure:
+def _by_exit(stdout: bytes, ended: Exit, claimed: str = "") -> Failure:
     said = tail(ended.stderr) or tail(stdout)
     if ended.status < 0:
         name = signal_name(-ended.status)
-        why = "it was killed for using too much memory" if ended.oom else f"it was killed by {name}"
+        why = "it was killed for using too much memory" if ended.oom else f"{claimed}it was killed by {name}"
         return Failure(f"killed:{name}", _sentence(why, said), details={"signal": name, "oom": ended.oom})
     details = {"exit_status": ended.status}
-    message = said or f"it exited with status {ended.status} and said nothing"
+    message = said or f"{claimed}it exited with status {ended.status}" + ("" if claimed else " and said nothing")
     if ended.status == EX_TEMPFAIL:
         return Failure("retryable_error", message, retryable=True, details=details)
     return Failure(_BY_STATUS.get(ended.status, "exit_status"), message, details=details)

@@ -14,15 +14,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-import orchestrald_sandbox as sandbox
 import trio
 
+import orchestrald_sandbox as sandbox
 from orchestrald.errors import SandboxUnavailable
 from orchestrald.hookspecs import ActionError, Confinement
-from orchestrald.manifest import SandboxRequest
 from orchestrald.manifest import Limits as ManifestLimits
+from orchestrald.manifest import SandboxRequest
 from orchestrald.protocol.foreign_text import tail
-from orchestrald.runner.process import BUSY_PAUSE, BUSY_RETRIES, Bounds, Enclosure, Ended, Program, run_process
+from orchestrald.runner.process import Bounds, Ended, run_process
+from orchestrald.runner.spawn import BUSY_PAUSE, BUSY_RETRIES, Enclosure, Program
 from orchestrald.runner.violations import Violation, of_ended
 
 _LOADER = ("LD_", "DYLD_", "GLIBC_", "MALLOC_")

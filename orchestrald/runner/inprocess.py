@@ -66,7 +66,7 @@ class InProcessRunner:
                     output = await how.run(params, context)
                 if scope.cancelled_caught:
                     return _timed_out(spec, timeout)
-        except Exception as error:  # noqa: BLE001  a plugin's exception, of whatever kind, is its own step's failure
+        except Exception as error:  # noqa: BLE001  whatever a plugin raises is its own step's failure
             return _of_exception(error, spec, attempt)
         finally:
             await shell.close()
@@ -116,23 +116,29 @@ def _fault(value: Any, where: str, depth: int) -> str:
         return ""
     if kind is float:
         return "" if isfinite(value) else f"{where} is {value}, which JSON has no form for"
+    if kind is not dict and kind is not list:
+        return f"{where} is a {kind.__name__}"
     if depth > MAX_DEPTH:
         return f"{where[:80]} is nested more than {MAX_DEPTH} levels deep"
-    if kind is dict:
-        for key, inner in value.items():
-            if type(key) is not str:
-                return f"{where or 'the result'} has the key {key!r}, and keys must be strings"
-            fault = _fault(key, "", depth) or _fault(inner, f"{where}.{key}" if where else key, depth + 1)
-            if fault:
-                return fault
-        return ""
-    if kind is list:
-        for index, inner in enumerate(value):
-            fault = _fault(inner, f"{where}[{index}]", depth + 1)
-            if fault:
-                return fault
-        return ""
-    return f"{where} is a {kind.__name__}"
+    return _fault_in_object(value, where, depth) if kind is dict else _fault_in_list(value, where, depth)
+
+
+def _fault_in_object(value: dict[Any, Any], where: str, depth: int) -> str:
+    for key, inner in value.items():
+        if type(key) is not str:
+            return f"{where or 'the result'} has the key {key!r}, and keys must be strings"
+        fault = _fault(key, "", depth) or _fault(inner, f"{where}.{key}" if where else key, depth + 1)
+        if fault:
+            return fault
+    return ""
+
+
+def _fault_in_list(value: list[Any], where: str, depth: int) -> str:
+    for index, inner in enumerate(value):
+        fault = _fault(inner, f"{where}[{index}]", depth + 1)
+        if fault:
+            return fault
+    return ""
 
 
 def _encodable(text: str) -> bool:

@@ -7,7 +7,6 @@ from pathlib import Path
 from orchestrald.actions import LoadedAction
 from orchestrald.hookspecs import Action, Confinement
 from orchestrald.runner import scratch
-from orchestrald.actions import LoadedAction
 from orchestrald.runner.base import Attempt, Observer, Outcome
 from orchestrald.runner.confine import Confiner
 from orchestrald.runner.external import ExternalRunner, StoreArtifact

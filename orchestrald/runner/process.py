@@ -2,24 +2,18 @@
 
 Rules of this file:
 
-- A program is spawned with `subprocess.Popen` in the trio thread. `trio.run_process` spawns from a worker thread, and
-  bwrap's --die-with-parent is tied to the thread that forked: trio retires idle workers after ten seconds, and the
-  kernel then kills the plugin. The call takes 0.2 to 2 ms.
-- Nothing that makes Popen fork instead of vfork (`preexec_fn`, `user`, `group`, `extra_groups`): 10 ms at 300 MB.
 - One selector per program, not one trio task per pipe: trio waits for the selector's descriptor, so a run costs no
   nursery, and cancellation has one place to arrive at.
 - The child is reaped last. Until then its pid, and so its process group, cannot be somebody else's.
 """
 
 import contextlib
-import errno
 import os
 import selectors
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
 from typing import IO, Literal
@@ -27,19 +21,13 @@ from typing import IO, Literal
 import trio
 
 from orchestrald.runner.output import Capture
+from orchestrald.runner.spawn import Program, exit_descriptor, spawn
 
 DRAIN = 0.3
 """Seconds that the pipes may stay open after the program's end: a grandchild that holds them is not waited for."""
 
 KILL_PATIENCE = 5.0
 """Seconds to wait for a process that has been sent SIGKILL (one in a dead disk's system call does not go)."""
-
-NICENESS = 10
-"""Without it sixteen busy plugins delay the daemon's loop by 50 to 70 ms, with it by 16 to 22."""
-
-BUSY_RETRIES = 10
-BUSY_PAUSE = 0.05
-"""A file still open for writing elsewhere, as when a plugin is just being copied, cannot be executed for a moment."""
 
 _CHUNK = 65536
 
@@ -53,37 +41,6 @@ WATCH_INTERVAL = 0.25
 """Seconds between two looks at a sandbox's memory."""
 
 End = Literal["exited", "timeout", "idle", "stdout_limit", "stderr_limit", "memory"]
-
-
-@dataclass(frozen=True, slots=True)
-class Enclosure:
-    """What the caller knows of the sandbox around a program.
-
-    `status_fd` is the reading end of bwrap's --json-status-fd, read here and the caller's to close. `first_process`
-    finds, in what was read, the process whose death ends all others inside (in our numbering; None: not told yet).
-    `too_much` says of that process whether its tree holds more memory than it may; it is called in a thread.
-    """
-
-    status_fd: int
-    first_process: Callable[[bytes], int | None]
-    too_much: Callable[[int], bool]
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """What to start. `env` is the whole environment. `cwd` missing: the daemon's. Empty `stdin`: /dev/null.
-
-    `started` is called once the program runs: what was opened only for it can be closed. `enclosure` missing means
-    that there is no sandbox around it.
-    """
-
-    argv: Sequence[str]
-    env: Mapping[str, str]
-    cwd: str | None = None
-    stdin: bytes = b""
-    pass_fds: Sequence[int] = ()
-    started: Callable[[], None] | None = None
-    enclosure: Enclosure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +83,7 @@ async def run_process(
 
     Cancelled, it asks the program to end, kills what is left, and only then lets `trio.Cancelled` pass.
     """
-    popen = await _spawn(program)
+    popen = await spawn(program)
     if program.started is not None:
         program.started()
     with _Run(popen, program, bounds, on_stderr) as run:
@@ -137,31 +94,6 @@ async def run_process(
                 with trio.CancelScope(shield=True):
                     await run.stop()
         return run.ended()
-
-
-async def _spawn(program: Program) -> "subprocess.Popen[bytes]":
-    for attempt in range(BUSY_RETRIES + 1):
-        try:
-            popen = subprocess.Popen(  # noqa: ASYNC220  in this very thread, see the rules of this file
-                program.argv,
-                bufsize=0,
-                stdin=subprocess.PIPE if program.stdin else subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=program.env,
-                cwd=program.cwd,
-                pass_fds=program.pass_fds,
-                start_new_session=True,
-            )
-        except OSError as error:
-            if error.errno != errno.ETXTBSY or attempt == BUSY_RETRIES:
-                raise
-            await trio.sleep(BUSY_PAUSE)
-        else:
-            with contextlib.suppress(OSError):
-                os.setpriority(os.PRIO_PGRP, popen.pid, NICENESS)
-            return popen
-    raise AssertionError("the last attempt returns or raises")
 
 
 class _Run:
@@ -188,7 +120,7 @@ class _Run:
         self._open_outputs = 2
         self._selector = _Selector()
         self._waiter = self._selector.fileno()
-        self._exit_fd = _exit_descriptor(popen)
+        self._exit_fd = exit_descriptor(popen)
 
     def __enter__(self) -> "_Run":
         now = trio.current_time()
@@ -385,26 +317,3 @@ def _pipe(pipe: IO[bytes] | None) -> int:
 def _signal_group(leader: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, number)
-
-
-def _exit_descriptor(popen: "subprocess.Popen[bytes]") -> int:
-    """A descriptor that becomes readable when the process has ended (it is left unreaped where that is possible)."""
-    if sys.platform == "linux":
-        return os.pidfd_open(popen.pid)
-    return _exit_pipe(popen)
-
-
-def _exit_pipe(popen: "subprocess.Popen[bytes]") -> int:
-    """For macOS, which has no pidfd: a thread waits in the kernel and closes a pipe. Nothing polls.
-
-    The thread reaps, since `waitid` is missing there before Python 3.13. The group's number may then be given away
-    between its last member's death and our last signal to it; the kernel would have to wrap around its pids for that.
-    """
-    reading, writing = os.pipe()
-
-    def wait() -> None:
-        popen.wait()
-        os.close(writing)
-
-    threading.Thread(target=wait, daemon=True, name=f"wait-{popen.pid}").start()
-    return reading

@@ -55,6 +55,11 @@ class Ephemera:
         self._log: deque[tuple[_Key, _Note]] = deque(maxlen=_MOST_LOG_LINES)
         self._said = trio.Event()
 
+    @property
+    def watched(self) -> bool:
+        """Whether anybody looks on. If not, saying something is of no use, though it does no harm."""
+        return bool(self._mailboxes)
+
     def attach(self, mailbox: Mailbox) -> None:
         self._mailboxes.add(mailbox)
 
@@ -66,7 +71,7 @@ class Ephemera:
         self, interaction_id: str, step_id: str, done: float | None, total: float | None, message: str = ""
     ) -> None:
         """How far a step is. `done` and `total` in the step's own unit; missing means unknown. Never waits."""
-        if not self._mailboxes:
+        if not self.watched:
             return
         key = interaction_id, step_id
         self._progress[key] = (
@@ -79,7 +84,7 @@ class Ephemera:
 
     def log(self, interaction_id: str, step_id: str, level: str, message: str) -> None:
         """A line that a step printed. Never waits."""
-        if not self._mailboxes:
+        if not self.watched:
             return
         params = {"interaction_id": interaction_id, "step_id": step_id, "level": level, "message": message}
         self._log.append(((interaction_id, step_id), ("events.log", params)))

@@ -104,8 +104,8 @@ class Handlers:
     # --- plans --------------------------------------------------------------------------------------------------
 
     async def plan_create(self, params: m.PlanCreate, peer: Peer) -> Answer:
-        proposal = await self._engine.planner.propose(Request(params.intent, params.workspace))
-        graph = self._engine.accept(proposal.plan)
+        proposal = await self._engine.planning.planner.propose(Request(params.intent, params.workspace))
+        graph = await self._engine.planning.accept(proposal.plan)
         return {
             "plan": graph.to_json()["plan"],
             "planner": proposal.planner,
@@ -114,13 +114,13 @@ class Handlers:
 
     async def plan_validate(self, params: m.PlanValidate, peer: Peer) -> Answer:
         try:
-            graph = self._engine.accept(params.plan)
+            graph = await self._engine.planning.accept(params.plan)
         except PlanError as error:
             return {"valid": False, "problems": error.data["problems"]}
         return {"valid": True, "problems": [], "plan": graph.to_json()["plan"]}
 
     async def plan_graph(self, params: m.PlanGraph, peer: Peer) -> Answer:
-        graph = snapshot.plan_graph(self._engine.accept(params.plan).nodes)
+        graph = snapshot.plan_graph((await self._engine.planning.accept(params.plan)).nodes)
         return {"format": params.format, "graph": drawing.draw(graph, params.format)}
 
     # --- interactions -------------------------------------------------------------------------------------------
@@ -128,7 +128,7 @@ class Handlers:
     async def interaction_submit(self, params: m.Submit, peer: Peer) -> Answer:
         if (params.plan is None) == (not params.intent.strip()):
             raise InvalidParams("Give either an intent or a plan.")
-        graph = None if params.plan is None else self._engine.accept(params.plan)
+        graph = None if params.plan is None else await self._engine.planning.accept(params.plan)
         source = "intent" if graph is None else "plan"
         intent = params.intent if graph is None else graph.plan.goal
         return await self._submit(params, "interaction.submit", peer, intent, graph, source, params.thread_id)
@@ -242,10 +242,14 @@ class Handlers:
         if params.wait_ms and self._ring.last_seq <= params.after_seq:
             with trio.move_on_after(params.wait_ms / 1000):
                 await self._ring.wait_beyond(params.after_seq)
+        # Read before the page: a client that goes on from here must not skip what is committed meanwhile.
+        last_seq = await self._engine.reader.last_seq()
         events = await self._engine.reader.events(
             after_seq=params.after_seq, limit=params.limit, interaction_id=params.interaction_id, types=params.types
         )
-        return {"events": [event.to_wire() for event in events], "last_seq": await self._engine.reader.last_seq()}
+        if len(events) == params.limit:
+            last_seq = events[-1].seq
+        return {"events": [event.to_wire() for event in events], "last_seq": last_seq}
 
     async def events_subscribe(self, params: m.EventsSubscribe, peer: Peer) -> Answer:
         after, answer = params.after_seq, Answer()
@@ -282,7 +286,7 @@ class Handlers:
             "goal": params.name,
             "steps": [{"id": "call", "action": params.name, "params": _literal(params.params)}],
         }
-        graph = self._engine.accept(plan)
+        graph = await self._engine.planning.accept(plan)
         started = await self._submit(params, "action.call", peer, params.name, graph, "call")
         await self._engine.wait(started["interaction_id"], params.timeout_ms / 1000)
         state, last_seq = await self._engine.state(started["interaction_id"])

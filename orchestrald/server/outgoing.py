@@ -16,7 +16,7 @@ class Outgoing:
 
     async def send(self, data: bytes) -> None:
         """Whole messages, in the order of the calls. Raises BrokenResourceError when the client has gone, or has
-        taken nothing for `write_s`; then nothing further can be sent."""
+        not taken all of it within `write_s`; a piece may then be half sent, so nothing further can be."""
         self._ready.append(data)
         async with self._turn:
             if not self._ready:
@@ -26,4 +26,6 @@ class Outgoing:
             with trio.move_on_after(self._write_s) as patience:
                 await self._stream.send_all(piece)
             if patience.cancelled_caught:
-                raise trio.BrokenResourceError(f"the client has read nothing for {self._write_s:g} s")
+                raise trio.BrokenResourceError(
+                    f"the client has not taken {len(piece)} bytes within {self._write_s:g} s"
+                )

@@ -31,8 +31,7 @@ async def until_hung_up(stream: trio.abc.Stream) -> None:
     if not isinstance(stream, trio.SocketStream):
         await trio.sleep_forever()
     try:
-        if await stream.socket.recv(1, socket.MSG_PEEK):
-            await trio.sleep_forever()
+        await stream.socket.recv(1, socket.MSG_PEEK)
     except OSError:
         return
     while not hung_up(stream):  # noqa: ASYNC110 - the kernel has no event for it

@@ -65,6 +65,9 @@ class Journal(Protocol):
     on_commit: Callable[[Sequence[Event]], None]
     """Called in seq order, synchronously, with the events of each commit, before the appenders are woken."""
 
+    failed: str
+    """Why nothing is appended any more; empty while all is well. A StoreError while it is empty is about one batch."""
+
     async def append(self, batch: Batch) -> Sequence[Event]:
         """The batch's events with their `seq` (gap-free in commit order). Raises StoreError; then nothing is stored."""
         ...
@@ -84,6 +87,14 @@ class Reader(Protocol):
 
     async def last_seq(self) -> int:
         """The newest committed `seq`; 0 when there is no event."""
+        ...
+
+    async def oldest_seq(self) -> int:
+        """The oldest `seq` that is kept; 0 when there is no event."""
+        ...
+
+    async def epoch(self) -> str:
+        """A random name made with the store: a client whose epoch differs must forget its cursors."""
         ...
 
     async def interaction(self, interaction_id: str) -> InteractionRow | None: ...

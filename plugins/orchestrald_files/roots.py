@@ -17,7 +17,8 @@ def place(settings: Settings, workspace: str, path: str) -> tuple[str, str]:
     if not os.path.isabs(path):
         if not workspace:
             raise ActionError(
-                f"{path!r} is relative and the interaction has no workspace; pass one with `orchestral run --workspace DIR`",
+                f"{path!r} is relative and the interaction has no workspace; "
+                "pass one with `orchestral run --workspace DIR`",
                 code="no_workspace",
             )
         path = os.path.join(os.path.realpath(workspace), path)

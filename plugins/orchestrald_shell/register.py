@@ -10,15 +10,25 @@ from typing import Any
 
 from orchestrald.hookspecs import Action, hookimpl, read_settings
 from orchestrald_shell.run import shell
-from orchestrald_shell.settings import Settings
+from orchestrald_shell.settings import MOST_CHARACTERS, Settings
 
 _INPUT = {
     "type": "object",
     "properties": {
-        "command": {"type": "string", "minLength": 1, "description": "A program, or a shell expression."},
-        "args": {"type": "array", "items": {"type": "string"}, "description": "Taken literally, never as shell syntax."},
+        "command": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": MOST_CHARACTERS,
+            "description": "A program, or a shell expression.",
+        },
+        "args": {
+            "type": "array",
+            "items": {"type": "string"},
+            "maxItems": 1000,
+            "description": "Taken literally, never as shell syntax.",
+        },
         "shell": {"type": "boolean", "description": "Let sh read the command; args become $1 and so on."},
-        "sandbox_mode": {"enum": ["read_only", "workspace_write"], "description": "Only to be stricter than configured."},
+        "sandbox_mode": {"enum": ["read_only", "workspace_write"], "description": "Only to be stricter."},
         "fail_on_non_zero": {"type": "boolean", "description": "False: a failing command is a result like any other."},
     },
     "required": ["command"],

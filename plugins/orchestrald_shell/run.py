@@ -7,7 +7,7 @@ from typing import Any
 from orchestrald.hookspecs import ActionContext, ActionError, Completed, Confinement, NeedApproval
 from orchestrald_shell.environment import environment
 from orchestrald_shell.rules import refuse_unless_allowed, why_ask
-from orchestrald_shell.settings import Settings
+from orchestrald_shell.settings import MOST_CHARACTERS, Settings
 from orchestrald_shell.words import EXPRESSION, of_arguments, of_expression
 
 _STRICTER = ("read_only", "workspace_write", "none")
@@ -24,6 +24,8 @@ async def shell(settings: Settings, params: dict[str, Any], context: ActionConte
     refuse_unless_allowed(settings, reading)
     shown = command if expression and not arguments else shlex.join([command, *arguments])
     reason = why_ask(reading)
+    if reason and len(shown) > MOST_CHARACTERS:
+        raise ActionError(f"{reason}, and it is too long to be read by a person", code="too_long")
     if reason and not _approved(context):
         raise NeedApproval(reason, command=shown)
     # With arguments, `sh -c` gets them as $1...: text from a plan is then never read as shell syntax.
@@ -94,7 +96,8 @@ def _beneath(path: str, workspace: str) -> str:
         return path
     if not workspace:
         raise ActionError(
-            f"{path!r} is relative and the interaction has no workspace; pass one with `orchestral run --workspace DIR`",
+            f"{path!r} is relative and the interaction has no workspace; "
+            "pass one with `orchestral run --workspace DIR`",
             code="no_workspace",
         )
     return os.path.normpath(os.path.join(workspace, path))

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 MOST_OUTPUT = 1024 * 1024
+MOST_CHARACTERS = 16_000
+"""Of a command: what a person is asked to approve is shown whole or refused."""
 
 # The original took an unknown word for `none`, so that a typing error switched the sandbox off. Here it is refused.
 _MODES = {

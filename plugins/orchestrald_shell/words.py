@@ -25,6 +25,7 @@ _SUBSTITUTION = re.compile(r"\$\(|[<>]\(|`")
 _EXPANDED = frozenset("$*?[{~")
 _SEPARATORS = frozenset("|&;()\n")
 _MOST_LEVELS = 4
+_MOST_WORDS = 100
 
 
 class Invocation(NamedTuple):
@@ -102,10 +103,22 @@ def _started(name: str, arguments: Sequence[str], level: int) -> Iterator[Readin
             if argument in _FIND_STARTS:
                 yield of_arguments(arguments[index + 1 :], level)
     elif name in _STARTERS:
-        # Options differ from program to program (`nice -n 5 rm`, `timeout 5 rm`): each word may be the program.
-        for index, argument in enumerate(arguments):
-            if not argument.startswith("-"):
-                yield of_arguments(arguments[index:], level)
+        yield from _started_by_starter(arguments, level)
+
+
+def _started_by_starter(arguments: Sequence[str], level: int) -> Iterator[Reading]:
+    """Options differ from program to program (`nice -n 5 rm`, `timeout 5 rm`): each word may be the program."""
+    considered = arguments[:_MOST_WORDS]
+    for index, argument in enumerate(considered):
+        if argument.startswith("-"):
+            continue
+        name = _base(argument)
+        if name in _STARTERS:
+            yield Reading((Invocation(name, ()),), certain=True)  # what it may start is considered here already
+        else:
+            yield of_arguments(considered[index:], level)
+    if len(arguments) > _MOST_WORDS:
+        yield Reading((), certain=False)
 
 
 def _started_by_shell(arguments: Sequence[str], level: int) -> Iterator[Reading]:

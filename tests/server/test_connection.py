@@ -37,7 +37,7 @@ async def test_a_notification_gets_no_answer(site: Any) -> None:
     await client.say(b'{"jsonrpc":"2.0","method":"system.ping"}\n{"jsonrpc":"2.0","method":"nope"}\n')
     await client.say(b'{"jsonrpc":"2.0","method":"interaction.wait","params":{"interaction_id":"i"}}\n' + PING)
     assert (await client.hear())["id"] == 7
-    site.release.set()
+    site.handlers.release.set()
     assert (await client.ask("system.ping"))["result"] == {}
 
 
@@ -112,7 +112,7 @@ async def test_waits_run_beside_other_requests_and_only_so_many(site: Any) -> No
     assert (refused["id"], code(refused)) == (33, -32001)
     assert refused["error"]["data"]["retry_after_ms"] == 1000
     assert (await client.ask("system.ping"))["result"] == {}
-    site.release.set()
+    site.handlers.release.set()
     assert {(await client.hear())["id"] for _ in range(32)} == set(range(1, 33))
     assert (await client.ask("interaction.wait", interaction_id="i"))["result"] == {"state": "completed"}
 
@@ -136,11 +136,18 @@ async def test_half_a_request_after_whole_ones_ends_too_however_slowly_it_trickl
         await client.ask("system.ping")
         await trio.sleep(8)  # an idle connection is nobody's loss
         assert (await client.ask("system.ping"))["result"] == {}
-        with trio.move_on_after(6):
+        began = trio.current_time()
+
+        async def trickle() -> None:
             for byte in PING:
                 await client.say(bytes([byte]))
                 await trio.sleep(1)
-        assert code(await client.hear()) == -32600
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trickle)
+            assert code(await client.hear()) == -32600
+            nursery.cancel_scope.cancel()
+        assert trio.current_time() - began == pytest.approx(5, abs=0.5)
         assert await client.closed()
 
 
@@ -165,7 +172,7 @@ async def test_a_client_that_resets_the_connection_ends_nobody_else(
         site.log.commit(10)
         assert (await witness.ask("system.ping"))["result"] == {}
     await trio.testing.wait_all_tasks_blocked()
-    assert len(site.waiting) == 0
+    assert len(site.handlers.waiting) == 0
     assert site.log.ring.lines == []
     assert "fault of ours" not in caplog.text
 
@@ -174,10 +181,10 @@ async def test_a_client_that_hangs_up_in_the_middle_of_a_wait_is_not_waited_for(
     client = await site.client()
     await client.send("interaction.wait", interaction_id="i")
     await trio.testing.wait_all_tasks_blocked()
-    assert len(site.waiting) == 1
+    assert len(site.handlers.waiting) == 1
     await client.stream.aclose()
     await trio.testing.wait_all_tasks_blocked()
-    assert len(site.waiting) == 0
+    assert len(site.handlers.waiting) == 0
 
 
 async def test_a_client_that_hangs_up_in_the_middle_of_a_line_leaves_no_trace(site: Any) -> None:
@@ -193,7 +200,7 @@ async def test_a_client_that_only_stopped_speaking_still_gets_its_answers(site: 
     await client.send("interaction.wait", interaction_id="i")
     await client.stream.send_eof()
     await trio.testing.wait_all_tasks_blocked()
-    site.release.set()
+    site.handlers.release.set()
     assert (await client.hear())["result"] == {"state": "completed"}
     assert await client.closed()
 
@@ -205,12 +212,14 @@ async def test_a_client_that_stops_speaking_and_goes_later_is_noticed(site: Any,
     await trio.testing.wait_all_tasks_blocked()
     await client.stream.aclose()
     await trio.sleep(2)
-    assert len(site.waiting) == 0
+    assert len(site.handlers.waiting) == 0
 
 
 async def test_huge_answers_to_tiny_requests_wait_for_the_reader(site: Any) -> None:
     client = await site.client()
     line = b'{"jsonrpc":"2.0","id":1,"method":"interaction.graph","params":{"interaction_id":"i"}}\n'
     await client.say(line * 300)
+    await trio.testing.wait_all_tasks_blocked()
+    assert site.handlers.graphs < 10
     for _ in range(300):
         assert len((await client.hear())["result"]["graph"]) == 300_000

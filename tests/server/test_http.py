@@ -87,6 +87,24 @@ async def test_a_body_without_announced_length_is_limited_too(site: Any) -> None
     assert (await client.stream.receive_some()).startswith(b"HTTP/1.1 413 ")
 
 
+async def test_a_body_that_is_announced_as_too_long_is_refused_before_it_is_sent(site: Any) -> None:
+    client = await site.client()
+    head = b"POST /rpc HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n"
+    await client.say(head % (5 * 1024 * 1024))
+    assert (await client.stream.receive_some()).startswith(b"HTTP/1.1 413 ")
+
+
+async def test_a_client_that_asks_before_it_sends_is_told_to_go_on(site: Any) -> None:
+    client = await site.client()
+    body = request("system.ping")
+    head = b"POST /rpc HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n"
+    await client.say(head % len(body))
+    with trio.fail_after(5):
+        assert (await client.stream.receive_some()).startswith(b"HTTP/1.1 100 ")
+        await client.say(body)
+        assert (await client.stream.receive_some()).startswith(b"HTTP/1.1 200 ")
+
+
 async def test_what_is_not_http_is_refused_as_http(site: Any) -> None:
     client = await site.client()
     await client.say(b"hello daemon\r\n\r\n")
@@ -112,10 +130,10 @@ async def test_a_wait_by_post_ends_when_its_client_hangs_up(site: Any) -> None:
     body = request("interaction.wait", interaction_id="i")
     await client.say(b"POST /rpc HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
     await trio.testing.wait_all_tasks_blocked()
-    assert len(site.waiting) == 1
+    assert len(site.handlers.waiting) == 1
     await client.stream.aclose()
     await trio.testing.wait_all_tasks_blocked()
-    assert len(site.waiting) == 0
+    assert len(site.handlers.waiting) == 0
 
 
 class EventSource:
@@ -207,16 +225,18 @@ async def test_a_stream_whose_client_hangs_up_is_closed_without_waiting_for_an_e
     assert site.log.ring.lines == []
 
 
-async def test_a_stream_ends_properly_when_the_daemon_stops(site: Any) -> None:
+@pytest.mark.parametrize("last", [[], ["1"]], ids=["silent", "with an event"])
+async def test_a_stream_ends_properly_when_the_daemon_stops(site: Any, last: list[str]) -> None:
     source = EventSource(await site.client())
     await source.open("/events")
     await source.frame()
     await trio.testing.wait_all_tasks_blocked()
-    site.log.commit(1)
+    site.log.commit(len(last))
     site.server.finish()
-    assert (await source.frame())["id"] == "1"
-    with pytest.raises(EOFError):
-        await source.frame()
+    with trio.fail_after(5):
+        assert [(await source.frame())["id"] for _ in last] == last
+        with pytest.raises(EOFError):
+            await source.frame()
     assert source._data.endswith(b"0\r\n\r\n")
 
 

@@ -142,6 +142,6 @@ async def test_finish_answers_what_was_asked_and_takes_nothing_more(open_site: C
         await trio.testing.wait_all_tasks_blocked()
         with pytest.raises(OSError, match="refused"):
             await site.client()
-        site.release.set()
+        site.handlers.release.set()
         assert (await asking.hear())["result"] == {"state": "completed"}
         assert await asking.closed()

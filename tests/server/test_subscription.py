@@ -7,7 +7,9 @@ import pytest
 import trio
 import trio.testing
 
+from orchestrald.server.ephemera import Ephemera
 from orchestrald.server.limits import Limits
+from orchestrald.server.subscription import Subscription
 
 
 async def test_a_subscription_begins_after_the_reply_that_names_it(open_site: Callable[..., Any]) -> None:
@@ -21,6 +23,67 @@ async def test_a_subscription_begins_after_the_reply_that_names_it(open_site: Ca
             assert message["method"] == "events.event"
             assert message["params"]["subscription"] == "s1"
             assert message["params"]["event"]["seq"] == seq
+
+
+async def test_a_slow_request_in_the_same_breath_does_not_put_events_before_the_reply(
+    open_site: Callable[..., Any],
+) -> None:
+    async with open_site(events=3) as site:
+        client = await site.client()
+        await client.say(
+            b'{"jsonrpc":"2.0","id":1,"method":"events.subscribe","params":{"after_seq":0}}\n'
+            b'{"jsonrpc":"2.0","id":2,"method":"thread.list"}\n'
+        )
+        assert [(await client.hear()).get("id") for _ in range(3)] == [1, 2, None]
+
+
+class Recorder:
+    """Where a subscription sends to; it takes a piece when `room` is set."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+        self.room = trio.Event()
+
+    async def send(self, data: bytes) -> None:
+        self.pieces.append(data)
+        await self.room.wait()
+
+
+def subscribe(log: Any, **wanted: Any) -> Subscription:
+    wanted = {"after_seq": None, "interaction_id": None, "types": None, **wanted}
+    return Subscription("s1", log.ring, Ephemera(log.ring), **wanted)
+
+
+async def test_an_event_published_during_a_fruitless_replay_is_not_overlooked(make_log: Callable[..., Any]) -> None:
+    log, recorder = make_log(50), Recorder()
+    log.after_read = lambda: log.commit(1, "i2")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(subscribe(log, after_seq=0, interaction_id="i2").run, recorder.send)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    assert [b'"seq":51' in piece for piece in recorder.pieces] == [True]
+
+
+async def test_a_subscription_stopped_while_it_reads_the_store_sends_nothing_more(make_log: Callable[..., Any]) -> None:
+    log, recorder = make_log(5), Recorder()
+    subscription = subscribe(log, after_seq=0)
+    log.after_read = subscription.stop
+    with trio.fail_after(5):
+        await subscription.run(recorder.send)
+    assert recorder.pieces == []
+
+
+async def test_a_subscription_stopped_while_it_sends_ends_after_that_piece(make_log: Callable[..., Any]) -> None:
+    log, recorder = make_log(5), Recorder()
+    subscription = subscribe(log, after_seq=0)
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(subscription.run, recorder.send)
+            await trio.testing.wait_all_tasks_blocked()
+            subscription.stop()
+            log.commit(5)
+            recorder.room.set()
+    assert [piece.count(b"\n") for piece in recorder.pieces] == [5]
 
 
 async def test_without_after_seq_it_begins_with_the_next_event(open_site: Callable[..., Any]) -> None:
@@ -53,6 +116,7 @@ async def test_nothing_follows_the_reply_to_unsubscribe(site: Any) -> None:
     error = (await client.ask("events.unsubscribe", subscription="s1"))["error"]
     assert (error["code"], error["data"]["kind"]) == (4004, "not_found")
     assert site.log.ring.lines == []
+    assert not site.ephemera.watched
 
 
 async def test_progress_and_log_lines_are_shown_between_the_events(site: Any) -> None:

@@ -1,0 +1,1 @@
+"""What is physically there to reach? Each file here is one floor, with nothing of ours above it."""

@@ -1,0 +1,1 @@
+"""One file per part of the table: what is measured, and what it is compared with."""

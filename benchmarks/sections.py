@@ -1,0 +1,20 @@
+"""Of which parts is the table made, and in which order are they shown?"""
+
+from collections.abc import Awaitable, Callable
+
+from benchmarks.measure import appends, chains, client, contest, daemon, disk, external, recovery, scale, socket
+from benchmarks.rounds import Settings
+from benchmarks.row import Row
+
+SECTIONS: dict[str, Callable[[Settings], Awaitable[list[Row]]]] = {
+    "appends": appends.measure,
+    "chains": chains.measure,
+    "scale": scale.measure,
+    "disk": disk.measure,
+    "external": external.measure,
+    "recovery": recovery.measure,
+    "daemon": daemon.measure,
+    "socket": socket.measure,
+    "client": client.measure,
+    "peers": contest.measure,
+}
