@@ -1,1 +1,1 @@
-"""How fast is orchestrald next to what is physically there, and next to what one would use instead? `make bench` answers."""
+"""How fast is orchestrald next to what is physically there, and next to what one would use instead?"""

@@ -6,6 +6,7 @@ import shutil
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,20 +23,22 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit status: 0 all targets that could be measured are met, 1 some are not."""
+    """Exit status: 0 all that could be measured is as promised, 1 something is not, or broke while it was measured."""
     options = _options(argv)
     folder = Path(tempfile.mkdtemp(prefix="bench", dir=options.folder))
     try:
         settings = Settings(options.rounds, options.quick, folder, options.peers)
         about = machine.describe(folder)
         print("  ".join(f"{key} {value}" for key, value in about.items() if value))
+        if about["disk"] in {"tmpfs", "ramfs"}:
+            print("this is memory, where a commit costs nothing: choose a disk with --folder")
         rows = _measure(settings, options.only or list(SECTIONS))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     print()
     print(terminal.bars(rows))
     _keep(about, rows)
-    return 1 if any(row.met is False for row in rows) else 0
+    return 1 if any(row.met is False or row.broken for row in rows) else 0
 
 
 def _measure(settings: Settings, names: list[str]) -> list[Row]:
@@ -43,11 +46,21 @@ def _measure(settings: Settings, names: list[str]) -> list[Row]:
     print(terminal.heading())
     for name in names:
         began = time.monotonic()
-        for row in trio.run(SECTIONS[name], settings):
+        try:
+            measured = trio.run(SECTIONS[name], settings)
+        except Exception as error:  # noqa: BLE001  the other parts took minutes, and are worth keeping
+            traceback.print_exc()
+            measured = [_broken(name, error)]
+        for row in measured:
             rows.append(row)
             print(terminal.line(row), flush=True)
         print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr)
     return rows
+
+
+def _broken(name: str, error: Exception) -> Row:
+    problem = f"could not be measured: {type(error).__name__}"
+    return Row(what=name, unit="", ours=None, versus="", other=None, bound=None, absent=problem, broken=True)
 
 
 def _keep(about: dict[str, str], rows: list[Row]) -> None:

@@ -7,7 +7,7 @@ from math import log2
 from benchmarks.row import Row
 from benchmarks.terminal import MOST, figure
 
-WIDTH, LABELS, SIDE = 1100, 470, 220
+WIDTH, LABELS, SIDE = 1180, 440, 240
 LINE, TOP, BOTTOM = 22, 58, 34
 MIDDLE = LABELS + SIDE
 STYLE = (
@@ -25,8 +25,8 @@ def svg(rows: Sequence[Row], machine: Mapping[str, str]) -> str:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img">',
         f"<style>{STYLE}</style><title>orchestrald: measured against what was promised</title>",
-        f'<text x="12" y="22">Measured against what was promised</text><text class="small" x="12" y="40">{escape(about)}'
-        "</text>",
+        '<text x="12" y="22">Measured against what was promised</text>',
+        f'<text class="small" x="12" y="40">{escape(about)}</text>',
         *_scale(height),
         *(part for number, row in enumerate(shown) for part in _bar(row, TOP + LINE * number)),
         "</svg>",
@@ -50,11 +50,11 @@ def _bar(row: Row, y: int) -> list[str]:
     assert row.ratio is not None
     score = row.bound.score(row.ratio)
     end = MIDDLE + log2(min(max(score, 1 / MOST), MOST)) / log2(MOST) * SIDE
-    left, width = min(MIDDLE, end), max(abs(end - MIDDLE), 1)
+    left, width, kind = min(MIDDLE, end), max(abs(end - MIDDLE), 1), "met" if row.met else "not"
     label = escape(f"{row.what} : {row.versus}")
     figures = escape(f"{figure(row.ours, row.unit)} : {figure(row.other, row.unit)} = {row.ratio:.2f} ({row.bound})")
     return [
         f'<text x="{LABELS - 12}" y="{y + 14}" text-anchor="end">{label}</text>',
-        f'<rect class="{"met" if row.met else "not"}" x="{left:.0f}" y="{y + 3}" width="{width:.0f}" height="14" rx="2"/>',
+        f'<rect class="{kind}" x="{left:.0f}" y="{y + 3}" width="{width:.0f}" height="14" rx="2"/>',
         f'<text class="small" x="{MIDDLE + SIDE + 12}" y="{y + 14}">{figures}</text>',
     ]

@@ -75,9 +75,7 @@ def _environ() -> dict[str, str]:
 
 def _report(command: list[str]) -> dict[str, Any]:
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=PATIENCE_S, env=_environ(), check=False
-        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, env=_environ(), check=False)
     except subprocess.TimeoutExpired:
         raise Failed(f"not done after {PATIENCE_S:g} s") from None
     if done.returncode:

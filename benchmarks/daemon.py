@@ -25,7 +25,11 @@ class Daemon:
         self.paths = Paths.find(self.environ)
         began = time.perf_counter()
         self._process = subprocess.Popen(
-            daemon_command(), env=self.environ, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+            daemon_command(),
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
         )
         self._first_answer()
         self.ready_s = time.perf_counter() - began

@@ -46,13 +46,9 @@ async def interleaved(rounds: int, contenders: Sequence[Contender]) -> list[list
     return figures
 
 
-def compared(  # noqa: PLR0913  the columns of the table
-    what: str, unit: str, ours: list[float], versus: str, other: list[float], bound: Bound | None
-) -> Row:
+def compared(what: str, unit: str, ours: list[float], versus: str, other: list[float], bound: Bound | None) -> Row:
     raw = {"ours": ours, "other": other}
-    return Row(
-        what=what, unit=unit, ours=median(ours), versus=versus, other=median(other), bound=bound, raw=raw
-    )
+    return Row(what=what, unit=unit, ours=median(ours), versus=versus, other=median(other), bound=bound, raw=raw)
 
 
 def limited(what: str, unit: str, ours: list[float], limit: float, bound: Bound) -> Row:

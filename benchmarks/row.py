@@ -10,8 +10,8 @@ from benchmarks.targets import Bound
 class Row:
     """Our figure next to another of the same run. `bound` missing: it is shown for its own sake, nothing was promised.
 
-    `ours` or `other` missing means that it could not be measured here, and `absent` says why. `raw` are the repetitions
-    that the figures are the medians of.
+    `ours` or `other` missing means that it could not be measured here, and `absent` says why; `broken`, that this is
+    our own fault. `raw` are the repetitions that the figures are the medians of.
     """
 
     what: str
@@ -21,6 +21,7 @@ class Row:
     other: float | None
     bound: Bound | None
     absent: str = ""
+    broken: bool = False
     raw: dict[str, list[float]] = field(default_factory=dict)
 
     @property

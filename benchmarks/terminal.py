@@ -5,7 +5,7 @@ from math import log2
 
 from benchmarks.row import Row
 
-WHAT, VERSUS, FIGURE = 38, 31, 12
+WHAT, FIGURE = 46, 12
 MOST = 16.0
 """Times better or worse than promised at which a bar ends."""
 HALF = 24
@@ -23,7 +23,7 @@ def line(row: Row) -> str:
         f"{row.what:{WHAT}}{figure(row.ours, row.unit):>{FIGURE}}{figure(row.other, row.unit):>{FIGURE}}"
         f"{ratio:>9}{target:>9}  {row.verdict}"
     )
-    return f"{first}\n  of {row.versus}"
+    return f"{first}\n  of {row.versus}" if row.versus else first
 
 
 def figure(value: float | None, unit: str) -> str:
@@ -49,9 +49,5 @@ def bars(rows: Sequence[Row]) -> str:
 
 
 def _short(row: Row) -> str:
-    text = f"{row.what} : {row.versus}" if row.versus in NAMES else row.what
+    text = f"{row.what.partition(', ')[0].partition(' (')[0]} : {row.versus.partition(', ')[0]}"
     return text[: WHAT - 1]
-
-
-NAMES = frozenset({"DBOS", "LangGraph", "Dask", "Ray"})
-"""Peers: rows that differ in nothing else are told apart by them."""

@@ -3,7 +3,7 @@
 Rules of this file:
 
 - The models below are the settings; configs/orchestral.yaml lists each with its default and a test compares the two.
-- An unknown key is an error that names the nearest one: a misspelt setting that is ignored is a setting that fails open.
+- An unknown key is an error that names the nearest one: a misspelt setting that is ignored is one that fails open.
 - A missing file is the defaults; an empty file is the defaults too.
 """
 
@@ -21,7 +21,7 @@ from orchestrald.protocol.strict_yaml import NotStrictYaml, loads
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class App(Section):

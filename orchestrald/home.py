@@ -9,12 +9,16 @@ Rules of this file:
 import fcntl
 import os
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from orchestrald.errors import AlreadyRunning, ConfigError
 from orchestrald.paths import Paths
+
+
+PATIENCE_S = 0.5
 
 
 def prepare(paths: Paths) -> None:
@@ -45,10 +49,21 @@ def lock(path: str) -> Iterator[None]:
     """Hold the home. Raises AlreadyRunning when another daemon does."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise AlreadyRunning from None
+        _take(descriptor)
         yield
     finally:
         os.close(descriptor)
+
+
+def _take(descriptor: int) -> None:
+    """A daemon that was killed while it started a program shares its lock with that child until the child's exec."""
+    give_up = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > give_up:
+                raise AlreadyRunning from None
+            time.sleep(0.02)
+        else:
+            return

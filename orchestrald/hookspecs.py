@@ -130,8 +130,9 @@ class Shell(Protocol):
 class ActionContext:
     """What an action knows of the attempt that it is.
 
-    `workspace` is the folder that the interaction works on (empty: none was given). `idempotency_key` is the same for every attempt of a step, also after a restart.
-    `answers`, `approval` and `state` are missing unless this attempt follows a question. Times are UTC milliseconds.
+    `workspace` is the folder that the interaction works on (empty: none was given). `idempotency_key` is the same for
+    every attempt of a step, also after a restart. `answers`, `approval` and `state` are missing unless this attempt
+    follows a question. Times are UTC milliseconds.
     """
 
     interaction_id: str

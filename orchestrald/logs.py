@@ -41,7 +41,7 @@ class _Json(logging.Formatter):
 
 
 def configure(level: str, file: str | None, form: Form) -> None:
-    """Send the daemon's log to `file` (made with mode 0600) or to stderr. Raises ConfigError when it cannot be opened."""
+    """Send the daemon's log to `file` (made with mode 0600) or to stderr. Raises ConfigError if it cannot be opened."""
     handler: logging.Handler
     if file:
         path = Path(file).expanduser()

@@ -41,7 +41,7 @@ Count = Annotated[StrictInt, Field(ge=1, le=10_000)]
 class Keys(BaseModel):
     """A mapping of a manifest."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, defer_build=True)
 
 
 class Runtime(Keys):

@@ -78,6 +78,7 @@ class Plugin:
         shown = {"name", "state", "version", "generation", "digest", "problem", "hint", "warnings"}
         return {
             **{name: getattr(self, name) for name in sorted(shown)},
+            "kind": "folder",
             "folder": os.fspath(self.folder),
             "actions": [action.spec.name for action in self.actions],
         }

@@ -89,7 +89,7 @@ class PluginHost:
         try:
             actions = collect(point.load(), point.name, self._settings.get(point.name, {}))
             return InProcess(point.name, version, tuple(_loaded(a, point.name, version) for a in actions))
-        except Exception as error:  # a plugin's bug must not stop the daemon or the other plugins
+        except Exception as error:  # noqa: BLE001  a plugin's bug must not stop the daemon or the other plugins
             log.warning("plugin %s left out: %s: %s", point.name, type(error).__name__, error)
             return InProcess(point.name, version, (), f"{type(error).__name__}: {error}")
 

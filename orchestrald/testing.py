@@ -1,8 +1,8 @@
 """How does a plugin's author try an action, exactly as the daemon would run it?
 
-    async def test_it_counts_words():
-        checked = await check_action(wordcount, {"text": "a b"})
-        assert checked.output == {"words": 2}
+async def test_it_counts_words():
+    checked = await check_action(wordcount, {"text": "a b"})
+    assert checked.output == {"words": 2}
 """
 
 import tempfile

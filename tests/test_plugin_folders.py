@@ -419,6 +419,7 @@ def test_the_listing_says_everything_there_is_to_say(root: Path, poller: Poller)
         "problem": "",
         "hint": "",
         "warnings": (),
+        "kind": "folder",
         "folder": str(root / "demo"),
     }
     assert poller.told == ["plugin demo is ready (version 1, generation 1, 1 actions)"]

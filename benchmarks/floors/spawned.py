@@ -1,4 +1,4 @@
-"""How long does a sandboxed program take at all? bwrap with the full policy, and the program in it, spawned and awaited.
+"""How long does a sandboxed program take at all? bwrap with the full policy and the program in it, spawned, awaited.
 
 The policy, the resolved program and the environment are made as the runner makes them, by the same package; the clock
 runs only from the spawn to the end. No engine, no store, no protocol, no loop.

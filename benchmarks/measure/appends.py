@@ -1,7 +1,7 @@
 """How close do event appends come to plain sqlite3 with group commit? One, 16 and 256 appenders at a time.
 
-Each append takes one event with some 230 bytes of data and waits until it is on disk. Both encode the data as JSON, as whoever
-has an event must.
+Each append takes one event with some 230 bytes of data and waits until it is on disk. Both encode the data as JSON, as
+whoever has an event must.
 """
 
 import time

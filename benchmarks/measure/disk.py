@@ -1,4 +1,4 @@
-"""How many bytes does a step leave on disk? Everything that a chain of no-ops adds to the closed store, by its steps."""
+"""How many bytes does a step leave on disk? All that a chain of no-ops adds to the closed store, by its steps."""
 
 from pathlib import Path
 

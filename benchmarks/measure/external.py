@@ -1,4 +1,4 @@
-"""What does a sandboxed one-shot step cost beyond its sandbox? An interaction of one external step, start to durable end.
+"""What does a sandboxed one-shot step cost beyond its sandbox? An interaction of one step, start to durable end.
 
 Compared with the same program, spawned by the same policy, and nothing else.
 """
@@ -19,7 +19,7 @@ from orchestrald.hookspecs import Confinement
 from orchestrald.plugin_folders import Folders
 
 PROGRAMS = {
-    "shell": (["sh", "main.sh"], "main.sh", "read -r request\necho '{\"exports\":{\"ok\":true}}'\n"),
+    "shell": (["sh", "main.sh"], "main.sh", 'read -r request\necho \'{"exports":{"ok":true}}\'\n'),
     "python": (
         ["python3", "-I", "-S", "main.py"],
         "main.py",
@@ -27,7 +27,9 @@ PROGRAMS = {
     ),
 }
 
-REQUEST = json.dumps({"action": {"name": "run"}, "input": {"params": {}}, "context": {"step_id": "s0"}}).encode() + b"\n"
+REQUEST = (
+    json.dumps({"action": {"name": "run"}, "input": {"params": {}}, "context": {"step_id": "s0"}}).encode() + b"\n"
+)
 
 
 async def measure(settings: Settings) -> list[Row]:

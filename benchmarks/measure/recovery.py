@@ -1,7 +1,7 @@
 """How long does it take to recover 1,000 interactions that a kill -9 left unfinished?
 
-A process submits them, none of them can finish, and it is killed once every submission is durable. Counted: from opening
-the store in a new process until the last of them has its durable end.
+A process submits them, none of them can finish, and it is killed once every submission is durable. Counted: from
+opening the store in a new process until the last of them has its durable end.
 """
 
 from benchmarks import contestants

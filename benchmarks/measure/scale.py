@@ -1,6 +1,7 @@
 """Does a step of a large plan cost more than one of a small plan? Plans of 10,000 next to plans of 100, three shapes.
 
-The time counts everything from the plan as it was sent to its durable end, divided by its steps; checking the plan is in it.
+The time counts everything from the plan as it was sent to its durable end, divided by its steps; checking the plan is
+in it.
 """
 
 import time

@@ -45,9 +45,7 @@ def submit(connection: Connection) -> None:
 
 
 def call(connection: Connection) -> None:
-    ended = connection.call(
-        "action.call", {"name": "echo", "params": {"message": "hello"}, "request_id": request_id()}
-    )
+    ended = connection.call("action.call", {"name": "echo", "params": {"message": "hello"}, "request_id": request_id()})
     assert ended["state"] == "completed", ended
 
 

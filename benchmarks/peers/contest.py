@@ -59,7 +59,7 @@ def main(open_system: Open, run: Callable[[Callable[[], Coroutine[Any, Any, None
                 async with open_system(folder, True) as system:
                     await system.leave(number)
                     print("left", flush=True)
-                    time.sleep(600)  # noqa: ASYNC251  until we are killed; nothing may go on meanwhile
+                    time.sleep(600)
             case "recover":
                 began = time.perf_counter()
                 async with open_system(folder, False) as system:

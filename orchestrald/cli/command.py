@@ -30,7 +30,7 @@ INTERRUPTED = 130
 EXIT_CODES = """exit codes:
     0  the interaction completed (or the command did what it was asked)
     1  the interaction failed
-    2  the request is wrong: usage, an invalid plan, no playbook for the intent, an unknown id
+    2  the request is wrong: usage, an invalid plan, an unknown id
     3  the interaction was cancelled
     4  it waits for a person, and this is no terminal to ask on
    69  the daemon cannot be reached or started

@@ -1,7 +1,7 @@
 """What do a step's references mean, here and now?
 
-`evolve` needs it as well as the scheduler: the items of a `for_each` are not written into its event, because they follow
-from the state, and would repeat a payload that the journal already holds.
+`evolve` needs it as well as the scheduler: the items of a `for_each` are not written into its event, because they
+follow from the state, and would repeat a payload that the journal already holds.
 """
 
 from typing import Any

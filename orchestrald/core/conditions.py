@@ -1,7 +1,8 @@
 """When does a step's `when` hold?
 
 A condition is a template whose value is taken as true or false, or an object with one operator:
-`{"not": c}`, `{"all": [c...]}`, `{"any": [c...]}`, `{"exists": "{{ref}}"}`, `{"eq"|"ne"|"lt"|"le"|"gt"|"ge"|"in": [a, b]}`.
+`{"not": c}`, `{"all": [c...]}`, `{"any": [c...]}`, `{"exists": "{{ref}}"}`,
+`{"eq"|"ne"|"lt"|"le"|"gt"|"ge"|"in": [a, b]}`.
 False are: false, null, 0, "", "false", [] and {}. `exists` is false, not an error, when the value is missing.
 """
 

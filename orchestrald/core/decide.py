@@ -172,8 +172,9 @@ def _failed(turn: Turn, it: i.ActionFailed) -> None:
     run = _running(turn, it.step_id)
     if run is None:
         return
-    if turn.state.state is I.EXECUTING and may_retry(run.node.retry, run.attempt, it.failure):
-        due_at = it.at + delay_us(run.node.retry, run.attempt, it.failure, it.jitter)
+    failures = run.retries + 1  # not `attempt`: one that the daemon did not survive says nothing about the action
+    if turn.state.state is I.EXECUTING and may_retry(run.node.retry, failures, it.failure):
+        due_at = it.at + delay_us(run.node.retry, failures, it.failure, it.jitter)
         error = it.failure.to_json()
         turn.emit("step.retrying", {"error": error, "attempt": run.attempt, "due_at": due_at}, run.id)
         turn.ask(SetTimer(run.id, due_at))

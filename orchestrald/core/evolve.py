@@ -90,7 +90,7 @@ def _adopted(state: Interaction, event: Event) -> None:
 
 
 def _patched(state: Interaction, event: Event) -> None:
-    """Put the new graph under the runs that stay; what was superseded stays in `runs`, for history, and nowhere else."""
+    """Put the new graph under the runs that stay; what was superseded stays in `runs` alone, for history."""
     _moved(state, event)
     state.graph = graph = state.proposed or Graph.from_json(event.data)
     state.proposed, state.replanning = None, ""
@@ -107,17 +107,9 @@ def _keep(state: Interaction, run: Run, node: Node) -> None:
     state.by_node.append(run)
     for i, part in enumerate((run, *(run.children or ()))):
         part.node, part.order = node, (node.index, i - 1)
-        if part.state is StepState.PENDING and part.unmet == 0 and _is_let_go(part):
+        if part.queued:
+            part.queued = 0  # its place was in the old order
             state.push(part)
-
-
-def _is_let_go(run: Run) -> bool:
-    """Whether a pending item is not held back by its step's `max_parallel`."""
-    limit, parent = run.node.max_parallel, run.parent
-    if parent is None or limit is None:
-        return True
-    started = len(parent.children or ()) - parent.open_children + limit
-    return run.order[1] < started
 
 
 def _satisfied(run: Run) -> bool:
@@ -196,6 +188,7 @@ def _retrying(state: Interaction, run: Run, data: Data, at: int) -> None:
     error = data["error"]
     run.failure = Failure(error["code"], error["message"], True, details=error.get("details"))
     run.due_at = data["due_at"]
+    run.retries += 1
 
 
 def _waiting(state: Interaction, run: Run, data: Data, at: int) -> None:
@@ -265,6 +258,7 @@ def _move(state: Interaction, run: Run, event: str) -> None:
     """Change the step's state by the table, and keep the counters that depend on it."""
     before = run.state
     after = run.state = move_step(before, event)
+    run.queued = 0
     if before is StepState.RUNNING:
         state.running -= run.children is None
     elif before is StepState.WAITING:

@@ -19,7 +19,9 @@ class Run:
     """The life of one step, or of one item of a `for_each` step (then `parent` and `item` are set).
 
     `output` missing (None) on a finished step means it left nothing: it was skipped, or it failed. `unmet` counts the
-    dependencies that have not yet ended well; at 0 the step may start. `revision` counts deliberate re-runs: with the
+    dependencies that have not yet ended well; at 0 the step may start. `queued` is the number of its
+    place among those that may start now, 0 when it has none; `retries` is how many attempts failed and were followed by
+    another. `revision` counts deliberate re-runs: with the
     interaction and step ids it is the idempotency key.
     """
 
@@ -46,6 +48,8 @@ class Run:
     children: "list[Run] | None" = None
     open_children: int = 0
     stopping: bool = False
+    queued: int = 0
+    retries: int = 0
 
     @property
     def finished(self) -> bool:
@@ -55,6 +59,7 @@ class Run:
         return {
             "state": self.state,
             "attempt": self.attempt,
+            "retries": self.retries,
             "revision": self.revision,
             "output": self.output,
             "failure": self.failure,
@@ -98,7 +103,8 @@ class Interaction:
     # derived
     running: int = 0
     unfinished: int = 0
-    ready: list[tuple[tuple[int, int], Run]] = field(default_factory=list)
+    ready: list[tuple[tuple[int, int], int, Run]] = field(default_factory=list)
+    pushed: int = 0
     waiting: dict[str, Run] = field(default_factory=dict)
     retrying: dict[str, Run] = field(default_factory=dict)
 
@@ -114,19 +120,23 @@ class Interaction:
         return self.state in FINAL_INTERACTION
 
     def push(self, run: Run) -> None:
-        heappush(self.ready, (run.order, run))
+        """The step may start. Until its state changes: what an event has moved on is not ready any more."""
+        if not run.queued:
+            self.pushed += 1
+            run.queued = self.pushed
+            heappush(self.ready, (run.order, run.queued, run))
 
     def next_ready(self) -> Run | None:
         """The first step in plan order that may start. Entries that an event has overtaken are dropped here."""
         while self.ready:
-            run = self.ready[0][1]
-            if run.state in _STARTABLE:
+            _, place, run = self.ready[0]
+            if run.queued == place and run.state in _STARTABLE:
                 return run
             heappop(self.ready)
         return None
 
     def pop_ready(self) -> Run:
-        return heappop(self.ready)[1]
+        return heappop(self.ready)[2]
 
     def facts(self) -> dict[str, Any]:
         return {

@@ -10,15 +10,15 @@ MAX_RETRY_AFTER_MS = 24 * 3600 * 1000
 """A plugin may ask for a long wait, not for one that nobody will live to see."""
 
 
-def delay_us(retry: Retry, attempt: int, failure: Failure, jitter: float) -> int:
-    """Microseconds between attempt `attempt` (the one that failed, counted from 1) and the next."""
+def delay_us(retry: Retry, failures: int, failure: Failure, jitter: float) -> int:
+    """Microseconds between the attempt that failed as number `failures` (counted from 1) and the next."""
     if failure.retry_after_ms is not None:
         return min(failure.retry_after_ms, MAX_RETRY_AFTER_MS) * 1000
     # Past ~60 doublings the float overflows; the ceiling has long been reached by then.
-    ceiling = min(retry.backoff * retry.multiplier ** min(attempt - 1, 60), retry.max_backoff)
+    ceiling = min(retry.backoff * retry.multiplier ** min(failures - 1, 60), retry.max_backoff)
     return int(ceiling * jitter * 1_000_000)
 
 
-def may_retry(retry: Retry, attempt: int, failure: Failure) -> bool:
-    """Whether attempt `attempt` may be followed by another: `max` counts retries, so `max` + 1 attempts in all."""
-    return failure.retryable and attempt <= retry.max
+def may_retry(retry: Retry, failures: int, failure: Failure) -> bool:
+    """Whether the failure as number `failures` may be followed by another attempt: `max` counts retries."""
+    return failure.retryable and failures <= retry.max

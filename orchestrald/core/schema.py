@@ -23,6 +23,7 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from orchestrald.core.patterns import Dangerous, longest_text
+from orchestrald.core.plain_schema import plainly_fits
 from orchestrald.core.schema_policy import LONGEST_NAME, check
 
 __all__ = ["Fault", "check", "errors", "validator", "with_defaults"]
@@ -57,6 +58,8 @@ def errors(schema: dict[str, Any], instance: Any) -> list[Fault]:
         return []
     if _is_plain_object(schema):
         return [] if isinstance(instance, dict) else [Fault((), f"{_shown(instance)} is not of type 'object'", "type")]
+    if plainly_fits(to_json(schema), instance):
+        return []
     found: list[Fault] = []
     _spent.set(0)
     try:

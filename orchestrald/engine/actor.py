@@ -7,8 +7,9 @@ Rules of this file:
 - All inputs that are waiting when the actor is free become one commit: a finished step and the next one's start share it.
 """
 
+import logging
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import trio
 
@@ -24,6 +25,10 @@ from orchestrald.engine.slots import DaemonSlots, InteractionSlots
 from orchestrald.engine.snapshot import row
 from orchestrald.interpreter.base import Interpreter
 from orchestrald.store.base import Batch, Journal, RequestRow, ThreadRow
+
+log = logging.getLogger("orchestrald.engine")
+
+T = TypeVar("T")
 
 Remember = Callable[[Interaction], RequestRow]
 """Makes the durable answer of a request from the state that the request led to; committed with its events."""
@@ -42,11 +47,17 @@ class Performer(Protocol):
 
     def log(self, actor: "Actor", effect: Log) -> None: ...
 
+    def turn_ended(self) -> None: ...
+
 
 class Reply:
-    """What became of an input whose sender waits for it: set once its events are durable."""
+    """What became of an input whose sender waits for it: set once its events are durable.
+
+    `lost` means that the actor ended first, as the journal failed or the daemon stops: nobody knows what became of it.
+    """
 
     def __init__(self) -> None:
+        self.lost = False
         self.refusal: Refusal | None = None
         self.events: list[Event] = []
         self._done = trio.Event()
@@ -68,7 +79,10 @@ class Letter:
 
 
 class Actor:
-    """One interaction. `settled` is set whenever it is final or waits for somebody, and replaced when it goes on."""
+    """One interaction. `settled` is set whenever it is final or waits for somebody, and replaced when it goes on.
+
+    `lost` means that its life ended before the interaction did.
+    """
 
     def __init__(
         self,
@@ -84,6 +98,7 @@ class Actor:
         self.settled = trio.Event()
         self.scopes: dict[str, trio.CancelScope] = {}
         self.last_seq = 0
+        self.lost = False
         self._journal = journal
         self._daemon_slots = slots
         self._slots = InteractionSlots(slots, self)
@@ -92,6 +107,14 @@ class Actor:
         self._performer = performer
         self._inbox: list[Letter] = []
         self._mail = trio.Event()
+        self._turning = False
+        self._unanswered: list[Reply] = []
+        self._viewers: list[Callable[[], None]] = []
+
+    @property
+    def busy(self) -> bool:
+        """Whether it was told something whose consequences are not durable yet."""
+        return self._turning or bool(self._inbox)
 
     def tell(self, happened: Input) -> None:
         self._inbox.append(Letter(happened))
@@ -101,9 +124,29 @@ class Actor:
         """Returns when the consequences are durable. A caller that is cancelled stops waiting; the input stands."""
         reply = Reply()
         self._inbox.append(Letter(happened, reply, remember))
+        self._unanswered.append(reply)
         self._mail.set()
         await reply.wait()
         return reply
+
+    async def view(self, show: Callable[[Interaction, int], T]) -> T | None:
+        """What `show` makes of the state and the newest `seq` in it, at a moment when all of it is durable.
+
+        Missing when the actor is lost first: what it had decided may never have happened.
+        """
+        if not self._turning:
+            return show(self.state, self.last_seq)
+        shown: list[T] = []
+        seen = trio.Event()
+
+        def look() -> None:
+            if not self.lost:
+                shown.append(show(self.state, self.last_seq))
+            seen.set()
+
+        self._viewers.append(look)
+        await seen.wait()
+        return shown[0] if shown else None
 
     def slots_freed(self) -> None:
         self.tell(SlotsFreed(self._clock.now()))
@@ -118,8 +161,19 @@ class Actor:
                 await self._turn()
         finally:
             self._daemon_slots.forget(self)
+            self._leave()
+
+    def _leave(self) -> None:
+        """Keep nobody waiting for what will not come."""
+        self.lost = not self.state.final or self.busy
+        for reply in self._unanswered:
+            reply.lost = True
+            reply.set()
+        self.settled.set()
+        self._let_look()
 
     async def _turn(self) -> None:
+        self._turning = True
         letters, self._inbox = self._inbox, []
         woken_from = self._daemon_slots.turn_begins(self)
         events: list[Event] = []
@@ -138,20 +192,36 @@ class Actor:
         self._daemon_slots.turn_ends(woken_from)
         for letter in letters:
             if letter.reply is not None:
+                self._unanswered.remove(letter.reply)
                 letter.reply.events = events
                 letter.reply.set()
         self._settle()
+        self._turning = False
+        self._let_look()
+        self._performer.turn_ended()
+
+    def _let_look(self) -> None:
+        viewers, self._viewers = self._viewers, []
+        for look in viewers:
+            look()
 
     def _decide(self, happened: Input, events: list[Event], effects: list[Effect]) -> Refusal | None:
         decision = decide(self.state, happened, self._slots)
         events += decision.events
         for effect in decision.effects:
             if isinstance(effect, Explain):
-                text = self._interpreter.explain(self.state, effect.status)
+                text = self._in_words(effect.status)
                 self._decide(Explained(happened.at, effect.status, text), events, effects)
             else:
                 effects.append(effect)
         return decision.refusal
+
+    def _in_words(self, status: str) -> str:
+        try:
+            return self._interpreter.explain(self.state, status)
+        except Exception as error:  # promise 3: an interpreter's bug must not leave the interaction without an end
+            log.exception("the interpreter failed at %s", self.state.id)
+            return f"It {_ENDED[status]}; putting that into words failed: {type(error).__name__}: {error}"
 
     async def _commit(self, events: list[Event], requests: list[RequestRow]) -> None:
         shown = row(self.state) if any(event.type in _SHOWN for event in events) else None
@@ -178,10 +248,16 @@ class Actor:
                     self._performer.log(self, effect)
 
     def _settle(self) -> None:
-        if self.state.final or self.state.state is InteractionState.WAITING:
+        if self.state.final or self._waits_for_somebody():
             self.settled.set()
         elif self.settled.is_set():
             self.settled = trio.Event()
+
+    def _waits_for_somebody(self) -> bool:
+        """A step that waits for a moment goes on by itself: who waits for the interaction waits on."""
+        if self.state.state is not InteractionState.WAITING:
+            return False
+        return any(run.question is not None and run.question.kind != "until" for run in self.state.waiting.values())
 
 
 _SHOWN = frozenset(
@@ -201,6 +277,8 @@ _SHOWN = frozenset(
     }
 )
 """Events after which the listed row of the interaction is written again; others would not change what a list shows."""
+
+_ENDED = {"completed": "is completed", "failed": "has failed", "cancelled": "was cancelled"}
 
 
 def _thread(event: Event) -> ThreadRow:

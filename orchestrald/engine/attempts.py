@@ -42,7 +42,10 @@ class Attempts:
         self._inline_bytes = inline_bytes
 
     async def run(self, actor: Actor, effect: RunAction, action: LoadedAction | None, scope: trio.CancelScope) -> Input:
-        """The input that the attempt leads to; `scope` is how it is stopped. Leaves by `trio.Cancelled` only when the whole daemon stops."""
+        """The input that the attempt leads to; `scope` is how it is stopped.
+
+        Leaves by `trio.Cancelled` only when the whole daemon stops.
+        """
         if action is None:
             failure = Failure("unknown_action", f"there is no action {effect.action} any more")
             return ActionFailed(self._clock.now(), effect.step_id, failure)

@@ -7,6 +7,7 @@ from typing import Protocol
 import trio
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS = [a + b for a in _ALPHABET for b in _ALPHABET]
 
 
 class Clock(Protocol):
@@ -24,7 +25,8 @@ class SystemClock:
         return time.time_ns() // 1000
 
     def identifier(self, prefix: str) -> str:
-        return prefix + _encode(time.time_ns() // 1_000_000, 10) + _encode(int.from_bytes(os.urandom(10)), 16)
+        # 50 bits of milliseconds, so that names sort by time, and 80 of chance.
+        return prefix + _encode(((time.time_ns() // 1_000_000) << 80) | int.from_bytes(os.urandom(10)))
 
 
 class TrioClock:
@@ -42,10 +44,6 @@ class TrioClock:
         return f"{prefix}{self._names:04}"
 
 
-def _encode(number: int, length: int) -> str:
-    """Crockford's base 32, as ULIDs use it, in lower case."""
-    digits = []
-    for _ in range(length):
-        number, digit = divmod(number, 32)
-        digits.append(_ALPHABET[digit])
-    return "".join(reversed(digits))
+def _encode(number: int) -> str:
+    """130 bits in Crockford's base 32, as ULIDs use it, in lower case. Each step of each plan pays for this."""
+    return "".join([_PAIRS[(number >> shift) & 1023] for shift in range(120, -1, -10)])

@@ -9,7 +9,7 @@ Rules of this file:
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import trio
 
@@ -26,11 +26,12 @@ from orchestrald.core.inputs import (
 )
 from orchestrald.core.interaction import Interaction
 from orchestrald.core.model import ActionSpec
+from orchestrald.core.states import FINAL_INTERACTION
 from orchestrald.engine.actor import Actor, Remember
 from orchestrald.engine.attempts import Attempts
 from orchestrald.engine.clock import Clock
 from orchestrald.engine.planning import Planning
-from orchestrald.engine.recovery import hydrate, load
+from orchestrald.engine.recovery import farewell, hydrate, load
 from orchestrald.engine.requests import Requests
 from orchestrald.engine.slots import DaemonSlots
 from orchestrald.engine.timers import Timers
@@ -47,9 +48,11 @@ from orchestrald.errors import (
 from orchestrald.interpreter.base import Interpreter
 from orchestrald.planner.base import Planner
 from orchestrald.runner.base import Observer, Runner
-from orchestrald.store.base import Batch, Journal, Reader, ReferenceStore
+from orchestrald.store.base import Batch, Journal, Reader, ReferenceStore, RequestRow
 
 log = logging.getLogger("orchestrald.engine")
+
+T = TypeVar("T")
 
 
 class Actions(Protocol):
@@ -105,13 +108,13 @@ class Engine:
         self.clock = clock
         self.live: dict[str, Actor] = {}
         self.requests = Requests(reader, clock)
-        self.slots = DaemonSlots(max_parallel_steps_daemon, max_parallel_steps, lambda name: self.actions.groups(name))
+        self.slots = DaemonSlots(max_parallel_steps_daemon, max_parallel_steps, actions.groups)
         self.timers = Timers(clock)
         self._max_replans = max_replans
         self.failure: StoreError | None = None
         self._attempts = Attempts(runner, references, clock, self, inline_output_bytes)
         self._nursery: trio.Nursery | None = None
-        self._idle = trio.Event()
+        self._quiet = trio.Event()
 
     # --- life ---------------------------------------------------------------------------------------------------
 
@@ -124,15 +127,19 @@ class Engine:
                 await self.recover()
                 task_status.started()
                 await trio.sleep_forever()
-        except* StoreError as group:
-            self.failure = _first(group)
+        except* StoreError:
+            if self.failure is None:
+                raise  # nothing runs yet: a daemon that could not recover must not look as if it had
             log.critical("the store failed, so nothing more is run: %s", self.failure)
         finally:
             self._nursery = None
 
     async def recover(self) -> None:
         """Fold every unfinished interaction and go on where the journal ends."""
-        found = await load(self.reader, self.references)
+        found, lost = await load(self.reader, self.references)
+        for each in lost:
+            log.error("%s cannot go on: %s", each.interaction_id, each.reason)
+            await self.journal.append(await farewell(self.reader, each, self.clock.now()))
         for state, last_seq in found:
             actor = self._adopt(state.id, state)
             actor.last_seq = last_seq
@@ -141,12 +148,18 @@ class Engine:
             log.info("recovered %d unfinished interactions", len(found))
 
     async def drain(self, seconds: float) -> None:
-        """Start nothing any more, and give what runs some time. What still runs then becomes `interrupted`."""
+        """Start nothing any more, and give what runs some time. What still runs then becomes `interrupted`.
+
+        What came to its end is durable when this returns: a step that nobody wrote down would be run again.
+        """
         self.slots.close()
         with trio.move_on_after(seconds):
-            while self.slots.running:
-                self._idle = trio.Event()
-                await self._idle.wait()
+            while self.slots.running or any(actor.busy for actor in self.live.values()):
+                self._quiet = trio.Event()
+                await self._quiet.wait()
+
+    def turn_ended(self) -> None:
+        self._quiet.set()
 
     @property
     def draining(self) -> bool:
@@ -173,8 +186,19 @@ class Engine:
 
     def _start(self, function: Callable[..., Any], *arguments: Any) -> None:
         if self._nursery is None:
-            raise self.failure or Draining()
-        self._nursery.start_soon(function, *arguments)
+            raise self._ended()
+        self._nursery.start_soon(self._until_it_fails, function, arguments)
+
+    async def _until_it_fails(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        try:
+            await function(*arguments)
+        except StoreError as error:
+            self.failure = self.failure or error  # now: whoever is woken by the end of all others asks for the reason
+            raise
+
+    def _ended(self) -> OrchestralError:
+        """Why nothing can be asked any more. A new error each time: one that is raised twice grows its traceback."""
+        return Draining() if self.failure is None else StoreError(self.failure.message, hint=self.failure.advice)
 
     # --- what clients ask for -----------------------------------------------------------------------------------
 
@@ -191,10 +215,8 @@ class Engine:
         remember: Remember | None = None,
     ) -> Interaction:
         """Start an interaction. Returns when its submission is durable."""
-        if self.failure is not None:
-            raise StoreError(str(self.failure))
-        if self.draining:
-            raise Draining
+        if self.failure is not None or self.draining:
+            raise self._ended()
         if thread_id is not None and await self.reader.thread(thread_id) is None:
             raise NotFound(f"There is no thread {thread_id}.")
         happened = Submitted(
@@ -227,33 +249,51 @@ class Engine:
         by: str,
         *,
         channel: str = "respond",
-        remember: Remember | None = None,
+        remember: Callable[[Interaction, str], RequestRow] | None = None,
     ) -> tuple[Interaction, str]:
-        """Answer a waiting step; without a `step_id` the only one that a person can answer."""
+        """Answer a waiting step; without a `step_id` the only one that a person can answer. Returns which it was."""
         actor = await self._actor(interaction_id)
-        step_id = step_id or _only_question(actor.state)
-        await self._ask(actor, Answered(self.clock.now(), step_id, payload, by, channel), remember)
-        return actor.state, step_id
+        named = step_id or _only_question(actor.state)
+        happened = Answered(self.clock.now(), named, payload, by, channel)
+        await self._ask(actor, happened, None if remember is None else lambda state: remember(state, named))
+        return actor.state, named
 
     async def wait(self, interaction_id: str, seconds: float) -> bool:
-        """Wait until the interaction is final or waits for somebody; False when the time was over first."""
+        """Wait until the interaction is final or waits for somebody; False when the time was over first.
+
+        Raises StoreError or Draining when neither can happen any more.
+        """
         actor = self.live.get(interaction_id)
         if actor is None:
+            await self._refuse_if_stopped(interaction_id)
             return True
         with trio.move_on_after(seconds):
             await actor.settled.wait()
+            if actor.lost:
+                raise self._ended()
             return True
         return False
 
-    async def state(self, interaction_id: str) -> tuple[Interaction, int]:
-        """The interaction, live or folded from the journal, and the newest `seq` that it includes."""
+    async def _refuse_if_stopped(self, interaction_id: str) -> None:
+        if self.failure is not None:
+            known = await self.reader.interaction(interaction_id)
+            if known is not None and known.state not in FINAL_INTERACTION:
+                raise self._ended()
+
+    async def view(self, interaction_id: str, show: Callable[[Interaction, int], T]) -> T:
+        """What `show` makes of the interaction, live or folded from the journal, and the newest `seq` that it includes.
+
+        Nobody is shown what is not durable: `show` is called at a moment when all of the state is. Raises NotFound.
+        """
         actor = self.live.get(interaction_id)
-        if actor is not None and actor.state.graph is not None:
-            return actor.state, actor.last_seq
+        if actor is not None and actor.last_seq:
+            shown = await actor.view(show)
+            if shown is not None:
+                return shown
         events = await self._events_of(interaction_id)
         if not events:
             raise NotFound(f"There is no interaction {interaction_id}.")
-        return await hydrate(events, self.references), events[-1].seq
+        return show(await hydrate(events, self.references), events[-1].seq)
 
     async def _events_of(self, interaction_id: str) -> list[Event]:
         events: list[Event] = []
@@ -271,12 +311,13 @@ class Engine:
         known = await self.reader.interaction(interaction_id)
         if known is None:
             raise NotFound(f"There is no interaction {interaction_id}.")
-        if self.failure is not None:
-            raise StoreError(str(self.failure))
+        await self._refuse_if_stopped(interaction_id)
         raise WrongState(f"The interaction is already {known.state}.")
 
     async def _ask(self, actor: Actor, happened: Any, remember: Remember | None) -> None:
         reply = await actor.ask(happened, remember)
+        if reply.lost:
+            raise self._ended()
         if reply.refusal is not None:
             raise _REFUSALS.get(reply.refusal.code, WrongState)(reply.refusal.message)
 
@@ -293,8 +334,6 @@ class Engine:
         finally:
             actor.scopes.pop(effect.step_id, None)
             self.slots.give_back(slots)
-            if self.slots.running == 0:
-                self._idle.set()
         actor.tell(happened)
 
     def stop_action(self, actor: Actor, effect: StopAction) -> None:
@@ -308,8 +347,13 @@ class Engine:
         actor.tell(await self.planning.propose(actor.state, effect))
 
     def set_timer(self, actor: Actor, effect: SetTimer) -> None:
-        step_id = effect.step_id
-        self.timers.set(effect.due_at, lambda: actor.tell(TimerFired(self.clock.now(), step_id)))
+        step_id, due_at = effect
+
+        def fire() -> None:
+            # The wall clock may have been set back since the timer looked at it, and nobody would come a second time.
+            actor.tell(TimerFired(max(self.clock.now(), due_at), step_id))
+
+        self.timers.set(due_at, fire)
 
     def log(self, actor: Actor, effect: Log) -> None:
         log.log(logging.getLevelName(effect.level.upper()), "%s: %s", actor.state.id, effect.message)
@@ -360,11 +404,3 @@ def _only_question(state: Interaction) -> str:
     if not asked:
         raise WrongState("Nothing in this interaction waits for an answer.")
     raise InvalidParams(f"More than one step waits for an answer: name one of {', '.join(asked)}.")
-
-
-def _first(group: BaseExceptionGroup[StoreError]) -> StoreError:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, StoreError)
-    return error

@@ -85,9 +85,9 @@ def _shifted(problem: Problem, offset: int) -> Problem:
 
 def in_words(error: OrchestralError) -> Failure:
     """An error as a failure whose message says all of it: a person may see nothing else."""
-    lines = [error.message]
-    for problem in error.data.get("problems", []):
-        lines.append(f"- {problem['path'] or 'plan'}: {problem['message']} {problem.get('hint', '')}".rstrip())
-    for near in error.data.get("nearest", []):
-        lines.append(f"- {near['phrase']}: {near['says']}")
-    return Failure(error.code, "\n".join(lines), details=error.data or None)
+    problems = [
+        f"- {problem.get('path') or 'plan'}: {problem['message']} {problem.get('hint', '')}".rstrip()
+        for problem in error.data.get("problems", [])
+    ]
+    nearest = [f"- {near['phrase']}: {near['says']}" for near in error.data.get("nearest", [])]
+    return Failure(error.code, "\n".join([error.message, *problems, *nearest]), details=error.data or None)

@@ -4,6 +4,7 @@ Events with stored outputs are folded with those outputs loaded: later steps, co
 """
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import trio
 from pydantic_core import from_json
@@ -11,18 +12,46 @@ from pydantic_core import from_json
 from orchestrald.core.events import Event
 from orchestrald.core.evolve import fold
 from orchestrald.core.interaction import Interaction
-from orchestrald.store.base import Reader, ReferenceStore
+from orchestrald.errors import NotFound
+from orchestrald.store.base import Batch, Reader, ReferenceStore
 
 BUSY_EVENTS = 2_000
 """A fold longer than this many events is done in a thread: it would hold up everybody else for tens of milliseconds."""
 
 
-async def load(reader: Reader, references: ReferenceStore) -> list[tuple[Interaction, int]]:
-    """Every unfinished interaction and the newest `seq` that it includes, oldest first."""
-    found = []
-    for events in (await reader.unfinished()).values():
-        found.append((await hydrate(events, references), events[-1].seq))
-    return found
+class Lost(NamedTuple):
+    """An unfinished interaction that cannot go on: a stored output of it is gone, and `reason` says which."""
+
+    interaction_id: str
+    thread_id: str
+    reason: str
+
+
+async def load(reader: Reader, references: ReferenceStore) -> tuple[list[tuple[Interaction, int]], list[Lost]]:
+    """Every unfinished interaction and the newest `seq` that it includes, oldest first; and those that are lost.
+
+    Raises StoreError when something cannot be read: that may be mended, so nothing is given up for it.
+    """
+    found, lost = [], []
+    for interaction_id, events in (await reader.unfinished()).items():
+        try:
+            found.append((await hydrate(events, references), events[-1].seq))
+        except NotFound as error:
+            lost.append(Lost(interaction_id, events[-1].thread_id, error.message))
+    return found, lost
+
+
+async def farewell(reader: Reader, lost: Lost, at: int) -> Batch:
+    """The end of a lost interaction, in words. Its state is not folded for it: that is what cannot be done."""
+    text = f"Failed: an output that a later step needs is lost. {lost.reason} Was the state folder restored by half?"
+    error = {"code": "lost_output", "message": text}
+    events = [
+        Event("assistant.output", {"text": text, "status": "failed"}, lost.thread_id, lost.interaction_id, at=at),
+        Event("interaction.failed", {"error": error}, lost.thread_id, lost.interaction_id, at=at),
+    ]
+    row = await reader.interaction(lost.interaction_id)
+    ended = row and row._replace(state="failed", updated_at=at, ended_at=at, answer=text, waiting=())
+    return Batch(events, ended)
 
 
 async def hydrate(events: list[Event], references: ReferenceStore) -> Interaction:

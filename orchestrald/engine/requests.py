@@ -34,7 +34,8 @@ class Requests:
     ) -> Answer:
         """Serve the request unless it was served before; without a request_id it is always served.
 
-        `serve` gets a function that makes the row to commit together with what the request causes.
+        `serve` gets a function that makes the row to commit together with what the request causes. It is not cut short
+        when the client goes, so it must come to its end by itself.
         """
         if request_id is None:
             return await serve(None)
@@ -49,7 +50,10 @@ class Requests:
                 if known.params_hash != params_hash:
                     raise Conflict
                 return {**known.result, "replayed": True}
-            return await serve(lambda answer: RequestRow(*key, params_hash, answer, self._clock.now()))
+            # A client that hangs up must not open the door to its own repetition before the first is in the journal.
+            with trio.CancelScope(shield=True):
+                answer = await serve(lambda answer: RequestRow(*key, params_hash, answer, self._clock.now()))
+            return answer
         finally:
             del self._under_way[key]
             done.set()

@@ -1,8 +1,9 @@
 """How many steps run at once: per interaction, per daemon, per action, and in sandboxes altogether?
 
 A slot is taken when the core decides to start a step and given back when its attempt is over. Whoever found no room
-waits in a queue, one for the daemon's own limit and one for each group's, and is woken in the order of asking. A slot is
-kept for the woken one until its turn is over; if it did not want it after all, the next in that queue is woken.
+waits in a queue, one for the daemon's own limit and one for each group's, and is woken in the order of asking. A slot
+is kept for the woken one until its turn is over. Whatever changes, all queues are looked at: the woken one may not want
+its slot after all, and what then fits best may wait in another queue.
 """
 
 from collections.abc import Callable
@@ -29,7 +30,8 @@ class DaemonSlots:
         self._groups = groups
         self._taken: dict[str, int] = {}
         self._limits: dict[str, int] = {}
-        self._queues: dict[str, dict[Starving, None]] = {}
+        self._queues: dict[str, dict[Starving, int]] = {}
+        self._asked = 0
         self._woken: dict[Starving, str] = {}
 
     def has_room(self) -> bool:
@@ -52,11 +54,11 @@ class DaemonSlots:
         self.running -= 1
         for name in groups:
             self._taken[name] -= 1
-            self._wake(name)
-        self._wake(DAEMON)
+        self._wake()
 
     def queue(self, who: Starving, name: str = DAEMON) -> None:
-        self._queues.setdefault(name, {}).setdefault(who)
+        self._asked += 1
+        self._queues.setdefault(name, {}).setdefault(who, self._asked)
 
     def turn_begins(self, who: Starving) -> str | None:
         """The queue that `who` was woken from, whose slot is now its own to take; missing when it was not woken."""
@@ -65,7 +67,7 @@ class DaemonSlots:
     def turn_ends(self, woken_from: str | None) -> None:
         """Wake the next one, in case the woken one did not want its slot."""
         if woken_from is not None:
-            self._wake(woken_from)
+            self._wake()
 
     def forget(self, who: Starving) -> None:
         for queue in self._queues.values():
@@ -76,11 +78,14 @@ class DaemonSlots:
         """Start nothing any more: the daemon drains."""
         self.closed = True
 
-    def _wake(self, name: str) -> None:
-        queue = self._queues.get(name)
-        while queue and self.has_room() and self._group_has_room(name):
-            who = next(iter(queue))
-            del queue[who]
+    def _wake(self) -> None:
+        while self.has_room():
+            # The first of each queue that has room, and of these the one that asked first.
+            heads = [(*next(iter(q.items())), n) for n, q in self._queues.items() if q and self._group_has_room(n)]
+            if not heads:
+                return
+            who, _, name = min(heads, key=lambda head: head[1])
+            del self._queues[name][who]
             if who not in self._woken:
                 self._woken[who] = name
                 who.slots_freed()

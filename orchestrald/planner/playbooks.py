@@ -1,8 +1,8 @@
 """Which plan does a playbook make of this intent?
 
 A playbook is a YAML file: phrases with `{parameters}`, what those parameters may be, and a plan template in which
-`{{params.name}}` stands for them. An intent that fits none, or two, is answered with what is nearest and what each does;
-nothing is guessed.
+`{{params.name}}` stands for them. An intent that fits none, or two, is answered with what is nearest and what each
+does; nothing is guessed.
 """
 
 import difflib
@@ -28,7 +28,7 @@ _HOLE = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 class Playbook(BaseModel):
     """One playbook file. `params` holds a JSON Schema per parameter; one without a default must be in the phrase."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     playbook: int = Field(1, ge=1, le=1)
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")

@@ -2,7 +2,7 @@
 
 Rules of this file:
 
-- `METHODS` is the live table: `system.schema`, the dispatcher and PROTOCOL.md are all made from it or checked against it.
+- `METHODS` is the live table: `system.schema`, the dispatcher and PROTOCOL.md are made from it or checked against it.
 - A method that is not built is not listed. Parameters refuse unknown keys, naming the key.
 - Every method that changes something takes a `request_id`: the same id with the same parameters, even after a restart,
   gets the first answer again with `replayed: true`; with other parameters it is a conflict.
@@ -21,7 +21,7 @@ RequestId = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class Params(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Empty(Params):

@@ -108,9 +108,7 @@ class Confiner:
         except sandbox.PolicyError as error:
             return sandbox.Probe(ok=False, reason=str(error))
 
-    async def run(
-        self, command: Command, bounds: Bounds, on_stderr: Callable[[bytes], None] | None = None
-    ) -> Finished:
+    async def run(self, command: Command, bounds: Bounds, on_stderr: Callable[[bytes], None] | None = None) -> Finished:
         """Run it to its end or to a bound, with no process left behind; a slot is waited for first.
 
         Raises SandboxUnavailable, or ActionError `cannot_run` when the program or a folder is not as it must be.
@@ -123,9 +121,7 @@ class Confiner:
             except sandbox.SandboxError as error:
                 raise ActionError(str(error), code="cannot_run") from None
 
-    async def _run(
-        self, command: Command, bounds: Bounds, on_stderr: Callable[[bytes], None] | None
-    ) -> Finished:
+    async def _run(self, command: Command, bounds: Bounds, on_stderr: Callable[[bytes], None] | None) -> Finished:
         policy = self._policy(command)
         confined = policy.mode is not sandbox.Mode.NONE
         host = None
@@ -315,9 +311,7 @@ def _enclosure(status_fd: int, memory: int) -> Enclosure:
     )
 
 
-def _judged(
-    ended: Ended, host: sandbox.Host | None, made: tuple[sandbox.protected.Violation, ...]
-) -> Finished | None:
+def _judged(ended: Ended, host: sandbox.Host | None, made: tuple[sandbox.protected.Violation, ...]) -> Finished | None:
     """What bwrap's status, exit code and last words come to. None: the program's file was busy."""
     status = ended.returncode if host is None else _status_inside(ended)
     stderr = ended.stderr.value()

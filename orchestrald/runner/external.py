@@ -157,7 +157,7 @@ class _Run:
 
     async def result(self, finished: Finished) -> bytes | None:
         """What was written to $ORCHESTRAL_RESULT, one byte more than allowed if it is too long; None: nothing."""
-        if finished.ended.end != "exited" or not os.path.lexists(f"{self.scratch}/{RESULT}"):
+        if finished.ended.end != "exited" or not os.path.lexists(f"{self.scratch}/{RESULT}"):  # noqa: ASYNC240  1 µs
             return None
         try:
             return await trio.to_thread.run_sync(_read_beneath, self.scratch, RESULT, self.how.limits.stdout)

@@ -11,17 +11,19 @@ import contextlib
 import os
 import selectors
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
-from typing import IO, Literal
+from typing import IO, TYPE_CHECKING, Literal
 
 import trio
 
 from orchestrald.runner.output import Capture
 from orchestrald.runner.spawn import Program, exit_descriptor, spawn
+
+if TYPE_CHECKING:
+    import subprocess
 
 DRAIN = 0.3
 """Seconds that the pipes may stay open after the program's end: a grandchild that holds them is not waited for."""
@@ -76,9 +78,7 @@ class Ended:
     status: bytes = b""
 
 
-async def run_process(
-    program: Program, bounds: Bounds, on_stderr: Callable[[bytes], None] | None = None
-) -> Ended:
+async def run_process(program: Program, bounds: Bounds, on_stderr: Callable[[bytes], None] | None = None) -> Ended:
     """Run it to its end, or to a bound. OSError: it could not be started.
 
     Cancelled, it asks the program to end, kills what is left, and only then lets `trio.Cancelled` pass.
@@ -206,7 +206,9 @@ class _Run:
         if scope.cancelled_caught:
             return False
         for key, _ in self._selector.select(0):
-            key.data(key.fd)
+            # Noting the exit reads the status to its end, which may be the next one in this very list.
+            if key.fd in self._selector.get_map():
+                key.data(key.fd)
         return True
 
     def _read(self, fd: int) -> bytes:
@@ -303,7 +305,7 @@ async def _reap_stray(pid: int) -> None:
     """bwrap ends before its first process inside does. Only where the daemon is PID 1 or a subreaper is that ours."""
     with contextlib.suppress(ChildProcessError):
         for _ in range(50):
-            if os.waitpid(pid, os.WNOHANG)[0]:
+            if os.waitpid(pid, os.WNOHANG)[0]:  # noqa: ASYNC222  WNOHANG does not wait
                 return
             await trio.sleep(0.002)
 

@@ -159,20 +159,30 @@ class Handlers:
         return await self._once(params, method, peer, serve)
 
     async def interaction_get(self, params: m.InteractionGet, peer: Peer) -> Answer:
-        state, last_seq = await self._engine.state(params.interaction_id)
-        return snapshot.snapshot(state, outputs=params.outputs, last_seq=last_seq)
+        return await self._snapshot(params.interaction_id, outputs=params.outputs)
+
+    async def _snapshot(self, interaction_id: str, *, outputs: bool) -> Answer:
+        return await self._engine.view(
+            interaction_id, lambda state, last_seq: snapshot.snapshot(state, outputs=outputs, last_seq=last_seq)
+        )
 
     async def interaction_list(self, params: m.InteractionList, peer: Peer) -> Answer:
         rows = await self._engine.reader.interactions(
             thread_id=params.thread_id, states=params.state, limit=params.limit, before=_cursor(params.cursor)
         )
-        answer: Answer = {"interactions": [snapshot.row_to_wire(row) for row in rows]}
+        # What lives has gone on since its row was last written; its progress costs no commit of its own.
+        live = ((row, self._engine.live.get(row.interaction_id)) for row in rows)
+        shown = [snapshot.row(actor.state) if actor is not None else row for row, actor in live]
+        answer: Answer = {"interactions": [snapshot.row_to_wire(row) for row in shown]}
         if len(rows) == params.limit:
             answer["cursor"] = f"{rows[-1].created_at}:{rows[-1].interaction_id}"
         return answer
 
     async def interaction_wait(self, params: m.InteractionWait, peer: Peer) -> Answer:
+        actor = self._engine.live.get(params.interaction_id)
         settled = await self._engine.wait(params.interaction_id, params.timeout_ms / 1000)
+        if settled and actor is not None and actor.state.final:
+            return snapshot.row_to_wire(snapshot.row(actor.state))  # the very row that was just committed
         row = await self._engine.reader.interaction(params.interaction_id)
         if row is None:
             raise NotFound(f"There is no interaction {params.interaction_id}.")
@@ -188,15 +198,15 @@ class Handlers:
     async def interaction_respond(self, params: m.InteractionRespond, peer: Peer) -> Answer:
         async def serve(row: Any) -> Answer:
             state, step_id = await self._engine.answer(
-                params.interaction_id, params.step_id, params.payload, peer.by, remember=_remember(row, _brief)
+                params.interaction_id, params.step_id, params.payload, peer.by, remember=_remember(row, _responded)
             )
-            return _brief(state) | {"step_id": step_id}
+            return _responded(state, step_id)
 
         return await self._once(params, "interaction.respond", peer, serve)
 
     async def interaction_graph(self, params: m.InteractionGraph, peer: Peer) -> Answer:
-        state, _ = await self._engine.state(params.interaction_id)
-        return {"format": params.format, "graph": drawing.draw(snapshot.graph(state), params.format)}
+        graph = await self._engine.view(params.interaction_id, lambda state, _: snapshot.graph(state))
+        return {"format": params.format, "graph": drawing.draw(graph, params.format)}
 
     # --- approvals ----------------------------------------------------------------------------------------------
 
@@ -230,7 +240,7 @@ class Handlers:
                 payload,
                 peer.by,
                 channel="decide",
-                remember=_remember(row, lambda _: answer),
+                remember=_remember(row, lambda *_: answer),
             )
             return answer
 
@@ -254,9 +264,8 @@ class Handlers:
     async def events_subscribe(self, params: m.EventsSubscribe, peer: Peer) -> Answer:
         after, answer = params.after_seq, Answer()
         if params.interaction_id is not None:
-            state, last_seq = await self._engine.state(params.interaction_id)
-            answer["snapshot"] = snapshot.snapshot(state, outputs=False, last_seq=last_seq)
-            after = last_seq if after is None else after
+            answer["snapshot"] = await self._snapshot(params.interaction_id, outputs=False)
+            after = answer["snapshot"]["last_seq"] if after is None else after
         answer["last_seq"] = self._ring.last_seq
         answer["subscription"] = peer.connection.subscribe(
             after_seq=after, interaction_id=params.interaction_id, types=params.types
@@ -289,10 +298,9 @@ class Handlers:
         graph = await self._engine.planning.accept(plan)
         started = await self._submit(params, "action.call", peer, params.name, graph, "call")
         await self._engine.wait(started["interaction_id"], params.timeout_ms / 1000)
-        state, last_seq = await self._engine.state(started["interaction_id"])
-        shown = snapshot.snapshot(state, outputs=True, last_seq=last_seq)
+        shown = await self._snapshot(started["interaction_id"], outputs=True)
         step = shown["steps"][0]
-        answer = {"interaction_id": state.id, "state": shown["state"], "answer": state.answer or ""}
+        answer = {"interaction_id": shown["interaction_id"], "state": shown["state"], "answer": shown.get("answer", "")}
         return answer | {key: step[key] for key in ("output", "stored", "error", "question") if key in step}
 
     async def plugin_list(self, params: m.Empty, peer: Peer) -> Answer:
@@ -315,12 +323,12 @@ class Handlers:
 
 
 def _remember(row: Any, answer: Any) -> Any:
-    """What the actor calls, at the moment of the commit, to make the request's durable answer; nothing without an id."""
+    """What the actor calls, when it commits, to make the request's durable answer; nothing without an id."""
     if row is None:
         return None
 
-    def make(state: Interaction) -> RequestRow:
-        made: RequestRow = row(answer(state))
+    def make(state: Interaction, *about: str) -> RequestRow:
+        made: RequestRow = row(answer(state, *about))
         return made
 
     return make
@@ -332,6 +340,10 @@ def _submitted(state: Interaction) -> Answer:
 
 def _brief(state: Interaction) -> Answer:
     return {"interaction_id": state.id, "state": state.state.value}
+
+
+def _responded(state: Interaction, step_id: str) -> Answer:
+    return _brief(state) | {"step_id": step_id}
 
 
 def _cursor(text: str | None) -> tuple[int, str] | None:

@@ -22,7 +22,6 @@ from orchestrald.protocol import rpc
 from orchestrald.server.connection import Connection
 from orchestrald.server.dispatch import Dispatcher
 from orchestrald.server.ephemera import Ephemera
-from orchestrald.server.http import HttpConnection
 from orchestrald.server.limits import RETRY_AFTER_MS, Limits
 from orchestrald.server.peer import Credentials, credentials
 from orchestrald.server.ring import Ring
@@ -139,6 +138,9 @@ class Server:
             return
         served: _Served
         if first[:1].isalpha():
+            # Here and not above: most daemons never meet a browser, and h11 costs 25 ms of every start.
+            from orchestrald.server.http import HttpConnection  # noqa: PLC0415
+
             served = HttpConnection(stream, who, self._dispatcher, self._ring, self._limits)
         else:
             served = Connection(stream, who, self._dispatcher, self._ring, self._ephemera, self._limits)

@@ -33,9 +33,7 @@ def find_bwrap(configured: str | None = None, *, untrusted: Iterable[str] = ()) 
     """
     found = configured or shutil.which("bwrap", path=SEARCHED)
     if not found or not os.path.isabs(found):
-        raise Unavailable(
-            f"{found} is not absolute" if found else "bwrap (bubblewrap) is not installed", INSTALL
-        )
+        raise Unavailable(f"{found} is not absolute" if found else "bwrap (bubblewrap) is not installed", INSTALL)
     real = os.path.realpath(found)
     if beneath(real, *untrusted):
         raise Unavailable(f"{real} lies where plugins can write", "Point sandbox.bwrap to the system's own.")
@@ -56,9 +54,7 @@ def find_prlimit() -> str | None:
     return shutil.which("prlimit", path=SEARCHED)
 
 
-def inspect(
-    state: Path, *, bwrap: str | None = None, users: etc.Users = (), untrusted: Iterable[str] = ()
-) -> Host:
+def inspect(state: Path, *, bwrap: str | None = None, users: etc.Users = (), untrusted: Iterable[str] = ()) -> Host:
     """Facts about this machine; stages /etc beneath `state` (which must exist). Unavailable with a reason.
 
     `users` are the (uid, gid) pairs of run_as, if it is used: each must be able to pass through `state`.
@@ -91,9 +87,7 @@ def weaker(host: Host, policy: Policy) -> tuple[str, ...]:
             "where they are shown; set sandbox.run_as"
         )
     if not host.has_bind_fd:
-        told.append(
-            "this bwrap has no --bind-fd: a folder replaced just then is noticed only after the start"
-        )
+        told.append("this bwrap has no --bind-fd: a folder replaced just then is noticed only after the start")
     if policy.fs_read.value == "host":
         told.append("fs_read is host: everything on the disk that is not masked can be read")
     if policy.network.value == "host":

@@ -71,18 +71,12 @@ def main() -> None:
     held = (errno.EROFS, errno.EACCES, errno.EPERM)
     files = os.listdir("/proc/self/fd")  # one more than there are: the listing's own
     answers = {
-        "no_capabilities": all(
-            int(status[name], 16) == 0 for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")
-        ),
+        "no_capabilities": all(int(status[name], 16) == 0 for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")),
         "no_new_privileges": status["NoNewPrivs"].strip() == "1",
         "filtered": status["Seccomp"].strip() == "2",
         "user_namespace": len(uid_map) == 1 and uid_map[0].split()[2] == "1",
-        "kernel_settings_read_only": failed(
-            lambda: opens("/proc/sys/kernel/core_pattern", os.O_WRONLY), *held
-        ),
-        "daemon_files_hidden": failed(
-            lambda: opens(asked["canary"], os.O_RDONLY), errno.ENOENT, errno.EACCES
-        ),
+        "kernel_settings_read_only": failed(lambda: opens("/proc/sys/kernel/core_pattern", os.O_WRONLY), *held),
+        "daemon_files_hidden": failed(lambda: opens(asked["canary"], os.O_RDONLY), errno.ENOENT, errno.EACCES),
         "root_read_only": failed(lambda: opens("/made-by-the-probe", NEW), *held),
         "plugin_folder_read_only": failed(lambda: opens(asked["plugin"] + "/made-by-the-probe", NEW), *held),
         "environment_clean": environment <= set(asked["variables"]) | {"PWD"},

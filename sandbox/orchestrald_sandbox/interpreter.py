@@ -107,9 +107,7 @@ def _through_shim(program: str, folder: str, path: str) -> str:
             if "/" not in version and version != ".." and os.access(real, os.X_OK):
                 return real
         if versions:
-            raise CommandError(
-                f"{program} is a shim; no version in {file} ({', '.join(versions)}) has {name!r}"
-            )
+            raise CommandError(f"{program} is a shim; no version in {file} ({', '.join(versions)}) has {name!r}")
     raise CommandError(f"{program} is a shim and no version is set; name the real program")
 
 

@@ -103,9 +103,7 @@ def prepare(policy: Policy, command: Sequence[str], env: Mapping[str, str], host
         return _with_bubblewrap(policy, list(command), dict(env), host, undo)
 
 
-def _with_bubblewrap(
-    policy: Policy, command: list[str], env: dict[str, str], host: Host, undo: ExitStack
-) -> Prepared:
+def _with_bubblewrap(policy: Policy, command: list[str], env: dict[str, str], host: Host, undo: ExitStack) -> Prepared:
     handed: list[int] = []
 
     def hand(descriptor: int) -> int:
@@ -121,9 +119,7 @@ def _with_bubblewrap(
     if policy.mode is Mode.WORKSPACE_WRITE:
         before = protected.before(policy.roots(), policy.protected)
     # A root below something protected (a run's folder within .codex, say) was granted on purpose.
-    guarded = [
-        each for each in before.paths if not any(root == each or beneath(root, each) for root in fixed)
-    ]
+    guarded = [each for each in before.paths if not any(root == each or beneath(root, each) for root in fixed)]
     held = {path: hand(_open_checked(path, folder=False)) for path in guarded}
     if not host.has_bind_fd:  # checked all the same; but what bwrap does not use, stays open for the command
         for number in handed:

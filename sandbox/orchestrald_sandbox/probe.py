@@ -86,7 +86,7 @@ def probe(host: Host, state: Path, policy: Policy | None = None, *, seconds: flo
     told = weaker(host, policy)
     try:
         with tempfile.TemporaryDirectory(prefix="probe-", dir=os.path.realpath(state)) as folder:
-            os.chmod(folder, 0o711)  # so that only the sandbox can hide it
+            os.chmod(folder, 0o711)  # noqa: S103  so that only the sandbox can hide it
             return replace(_run(host, policy, Path(folder), seconds), weaker=told)
     except Unavailable as error:
         return Probe(ok=False, reason=error.reason, hint=error.hint, weaker=told)

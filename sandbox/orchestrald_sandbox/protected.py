@@ -97,9 +97,7 @@ class Violation:
     moved_to: str | None
 
 
-def after(
-    roots: Iterable[str], names: Iterable[str], earlier: Found, quarantine: str
-) -> tuple[Violation, ...]:
+def after(roots: Iterable[str], names: Iterable[str], earlier: Found, quarantine: str) -> tuple[Violation, ...]:
     """Move what the run created into the folder `quarantine` (made if needed); empty if it created nothing.
 
     Call it when nothing of the run is alive any more. A name is new if no file of that identity was known

@@ -2,9 +2,6 @@
 
 from typing import Any
 
-from support.plans import CATALOG, graph, step
-from support.simulation import World
-
 from orchestrald.core.effects import ProposePlan, RunAction
 from orchestrald.core.evolve import fold
 from orchestrald.core.graft import graft
@@ -12,6 +9,8 @@ from orchestrald.core.graph import Graph
 from orchestrald.core.inputs import PlanningFailed, PlanPatched, Submitted
 from orchestrald.core.model import Failure
 from orchestrald.core.normalize import normalize
+from support.plans import CATALOG, graph, step
+from support.simulation import World
 
 PLAN = graph(
     step("a"),

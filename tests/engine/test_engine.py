@@ -27,14 +27,18 @@ async def test_a_finished_step_and_the_next_ones_start_share_one_commit(rig: Rig
     assert [event.seq for event in rig.events] == list(range(1, len(rig.events) + 1))
 
 
-async def test_a_submission_is_durable_when_it_is_acknowledged_and_no_effect_came_before(rig: Rig, autojump_clock: MockClock):
+async def test_a_submission_is_durable_when_it_is_acknowledged_and_no_effect_came_before(
+    rig: Rig, autojump_clock: MockClock
+):
     async with rig.running():
         state = await rig.submit(step("a"))
         assert "interaction.submitted" in rig.types()
         assert rig.store.journal.interactions[state.id].state == "executing"
 
 
-async def test_independent_steps_run_side_by_side_and_a_finished_one_frees_its_own_dependents_at_once(rig: Rig, autojump_clock: MockClock):
+async def test_independent_steps_run_side_by_side_and_a_finished_one_frees_its_own_dependents_at_once(
+    rig: Rig, autojump_clock: MockClock
+):
     rig.script["work"] = [busy(10)]
     rig.script["other"] = [busy(1)]
     async with rig.running():
@@ -94,7 +98,9 @@ async def test_cancelling_stops_what_runs_and_waits_until_it_is_gone(rig: Rig, a
     assert len(rig.runner.stopped) == 1
 
 
-async def test_cancelling_in_the_very_moment_in_which_an_attempt_starts_is_not_lost(rig: Rig, autojump_clock: MockClock):
+async def test_cancelling_in_the_very_moment_in_which_an_attempt_starts_is_not_lost(
+    rig: Rig, autojump_clock: MockClock
+):
     rig.script["work"] = [busy(1_000_000)]
     async with rig.running() as engine:
         for _ in range(20):  # trio decides anew each time whether the attempt or the cancellation comes first
@@ -226,7 +232,7 @@ async def test_a_wait_that_nobody_answers_in_time_fails_in_words(rig: Rig, autoj
         with trio.fail_after(4_000):
             while engine.live:
                 await trio.sleep(60)
-        state, _ = await engine.state(state.id)
+        state, _ = await rig.look(state.id)
     assert state.state == "failed"
     assert "nobody answered" in (state.answer or "")
 
@@ -299,10 +305,10 @@ async def test_news_of_an_attempt_reach_the_spectators_and_violations_the_journa
         return Succeeded({})
 
     rig.script["work"] = [talkative]
-    async with rig.running() as engine:
+    async with rig.running():
         state = await rig.run(step("a"))
         await wait_all_tasks_blocked()
-        folded, last_seq = await engine.state(state.id)
+        folded, last_seq = await rig.look(state.id)
     assert rig.spectators.reports == [(state.id, "a", 1, 2, "half")]
     assert rig.spectators.lines == [(state.id, "a", "info", "working")]
     (violation,) = [event for event in rig.events if event.type == "step.violation"]
@@ -334,22 +340,22 @@ async def test_what_is_not_yet_durable_is_shown_to_nobody(rig: Rig, autojump_clo
         journal.hold()
         gate.open.set()
         await wait_all_tasks_blocked()
-        seen: list[str] = []
+        seen: list[tuple[str, int]] = []
 
         async def look() -> None:
-            shown, last_seq = await engine.state(state.id)
-            assert last_seq == len(rig.events)
-            seen.append(shown.runs["a"].state.value)
+            seen.append(await engine.view(state.id, lambda shown, seq: (shown.runs["a"].state.value, seq)))
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(look)
             await wait_all_tasks_blocked()
-            assert "succeeded" not in seen
+            assert "succeeded" not in [shown for shown, _ in seen]
             journal.go_on()
+        assert seen == [("succeeded", len(rig.events))]
 
 
 async def test_a_wall_clock_that_is_set_back_loses_no_timer(rig: Rig, autojump_clock: MockClock):
     """NTP steps, a person sets the clock, a laptop wakes up: a retry must come all the same."""
+
     class Stepping(TrioClock):
         """Goes back by an hour whenever it is asked a second time within one moment."""
 

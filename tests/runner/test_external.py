@@ -180,7 +180,7 @@ async def test_a_program_that_escapes_its_session_dies_with_the_sandbox(bench: B
     assert trio.current_time() - started < 2
     with trio.fail_after(2):
         while sleeping():
-            await trio.sleep(0.005)
+            await trio.sleep(0.005)  # the kernel tells nobody when a killed process has left /proc
 
 
 async def test_cancellation_leaves_nothing_inside_the_sandbox(bench: Bench, marked: Marked):
@@ -190,7 +190,7 @@ async def test_cancellation_leaves_nothing_inside_the_sandbox(bench: Bench, mark
     assert scope.cancelled_caught
     with trio.fail_after(2):
         while sleeping():
-            await trio.sleep(0.005)
+            await trio.sleep(0.005)  # the kernel tells nobody when a killed process has left /proc
     assert os.listdir(bench.runner._scratch) == []
 
 
@@ -228,7 +228,7 @@ async def test_what_a_cancelled_run_has_planted_is_taken_away_too(bench: Bench):
         nursery.start_soon(run, bench, action)
         with trio.fail_after(5):
             while not (bench.workspace / "planted").exists():
-                await trio.sleep(0.01)
+                await trio.sleep(0.01)  # the file is the only sign that the program has come so far
         nursery.cancel_scope.cancel()
     assert not (bench.workspace / ".git").exists()
 
@@ -303,8 +303,11 @@ async def test_a_required_secret_that_is_not_there_is_told(bench: Bench):
 async def test_only_so_many_programs_run_at_a_time(bench: Bench, tmp_path: Path):
     narrow = bench.runner.confiner
     narrow._slots.total_tokens = 1
-    action = bench.sh("""mkdir "$ORCHESTRAL_WORKSPACE/lock" && sleep 0.05 && rmdir "$ORCHESTRAL_WORKSPACE/lock" \
-        && echo '{"exports":{}}'""", sandbox=SandboxRequest(write=("${workspace}",)))
+    action = bench.sh(
+        """mkdir "$ORCHESTRAL_WORKSPACE/lock" && sleep 0.05 && rmdir "$ORCHESTRAL_WORKSPACE/lock" \
+        && echo '{"exports":{}}'""",
+        sandbox=SandboxRequest(write=("${workspace}",)),
+    )
     bench.granted["p"] = Confinement(mode="workspace_write")
     outcomes: list[Outcome] = []
 

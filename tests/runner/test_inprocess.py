@@ -56,9 +56,7 @@ async def test_an_action_gets_its_parameters_and_its_attempt(bench: Bench, notes
         return {"p": params, "step": context.step_id, "key": context.idempotency_key, "ws": context.workspace}
 
     outcome = await run(bench, loaded(act), notes, params={"a": 1})
-    assert outcome == Succeeded(
-        {"p": {"a": 1}, "step": "s1", "key": "int_1/s1/1", "ws": str(bench.workspace)}
-    )
+    assert outcome == Succeeded({"p": {"a": 1}, "step": "s1", "key": "int_1/s1/1", "ws": str(bench.workspace)})
     assert (notes.reports, notes.logs) == ([(1, 2, "half")], [("info", "hello")])
 
 
@@ -124,7 +122,7 @@ async def test_the_smaller_timeout_ends_the_action(bench: Bench, of_action: floa
 
     async def act(params: dict[str, Any], context: ActionContext) -> dict[str, Any]:
         try:
-            await trio.sleep(30)
+            await trio.sleep(30)  # cut short by the timeout, which is what is tested
         finally:
             ended.append(context.deadline_ms is not None)
         return {}

@@ -1,6 +1,7 @@
 """Does a program always end, in bounds, and leave nothing behind?"""
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 import trio
 
 from orchestrald.runner.process import Bounds, Ended, run_process
-from orchestrald.runner.spawn import Program
+from orchestrald.runner.spawn import Enclosure, Program
 from support.bench import children
 
 ENV = {"PATH": "/usr/bin:/bin"}
@@ -141,7 +142,7 @@ async def test_a_file_that_is_still_being_written_is_tried_again(tmp_path: Path)
 
 
 async def _close_soon(file: object) -> None:
-    await trio.sleep(0.12)
+    await trio.sleep(0.12)  # a writer who holds a file open for a moment is what is tested
     file.close()
 
 
@@ -161,7 +162,7 @@ async def test_the_loop_goes_on_during_a_flood():
     async def watch() -> None:
         last = trio.current_time()
         while True:
-            await trio.sleep(0.001)
+            await trio.sleep(0.001)  # how late this wakes up is what is measured
             gaps.append(trio.current_time() - last)
             last = trio.current_time()
 
@@ -170,3 +171,18 @@ async def test_the_loop_goes_on_during_a_flood():
         await run("head -c 100000000 /dev/zero", stdout=1000)
         nursery.cancel_scope.cancel()
     assert sorted(gaps)[len(gaps) // 2] < 0.05
+
+
+async def test_an_exit_and_the_end_of_the_status_may_be_seen_in_one_look():
+    reading, writing = os.pipe()
+
+    def started() -> None:
+        os.close(writing)
+        time.sleep(0.1)  # blocks the loop on purpose: when it looks again, everything has happened
+
+    enclosure = Enclosure(reading, first_process=lambda _: None, too_much=lambda _: False)
+    with trio.fail_after(5):
+        program = Program(["/bin/true"], ENV, started=started, enclosure=enclosure)
+        ended = await run_process(program, Bounds(timeout=5.0))
+    os.close(reading)
+    assert (ended.end, ended.returncode, ended.status) == ("exited", 0, b"")

@@ -35,11 +35,7 @@ Run = Callable[..., Outcome]
 def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("state").resolve()
     for each in (folder, *folder.parents):
-        if (
-            each.stat().st_uid == os.getuid()
-            and each != Path("/")
-            and each.name.startswith(("state", "pytest"))
-        ):
+        if each.stat().st_uid == os.getuid() and each != Path("/") and each.name.startswith(("state", "pytest")):
             each.chmod(0o711)  # for run_as
     return folder
 
@@ -77,18 +73,14 @@ def places(tmp_path: Path) -> dict[str, Path]:
 
 @pytest.fixture
 def policy(places: dict[str, Path]) -> Policy:
-    return Policy(
-        workspace=str(places["workspace"]), plugin_dir=str(places["plugin"]), scratch=str(places["scratch"])
-    )
+    return Policy(workspace=str(places["workspace"]), plugin_dir=str(places["plugin"]), scratch=str(places["scratch"]))
 
 
 @pytest.fixture
 def run(host: Host) -> Run:
     """Run a command under a policy to its end, at most 20 s."""
 
-    def run(
-        policy: Policy, command: list[str], env: dict[str, str] | None = None, host: Host = host
-    ) -> Outcome:
+    def run(policy: Policy, command: list[str], env: dict[str, str] | None = None, host: Host = host) -> Outcome:
         with prepare(policy, command, environment.base() | (env or {}), host) as prepared:
             process = subprocess.Popen(
                 prepared.argv, env=prepared.env, cwd=prepared.cwd, pass_fds=prepared.pass_fds,

@@ -37,14 +37,10 @@ def lines(words: list[str]) -> str:
 
 
 @pytest.mark.parametrize(("mode", "network", "fs_read"), CASES)
-def test_the_words_are_those_of_the_golden_file(
-    example: Host, mode: Mode, network: Network, fs_read: FsRead
-) -> None:
+def test_the_words_are_those_of_the_golden_file(example: Host, mode: Mode, network: Network, fs_read: FsRead) -> None:
     policy = replace(POLICY, mode=mode, network=network, fs_read=fs_read)
     fds = FDS if mode is Mode.WORKSPACE_WRITE else replace(FDS, protected={})
-    made = lines(
-        [*arguments(policy, example, fds), "--", *command_line(policy, example, ["/usr/bin/true", "x"])]
-    )
+    made = lines([*arguments(policy, example, fds), "--", *command_line(policy, example, ["/usr/bin/true", "x"])])
     golden = GOLDEN / f"{mode.value}-{network.value}-{fs_read.value}.txt"
     if os.environ.get("ORCHESTRAL_GOLDEN") == "1":
         golden.parent.mkdir(exist_ok=True)
@@ -129,6 +125,4 @@ def test_another_user_is_taken_on_before_bwrap_starts(example: Host) -> None:
 def test_without_a_sandbox_processes_are_not_counted(example: Host) -> None:
     counted = command_line(POLICY, example, ["x"])
     assert "--nproc=128:128" in counted
-    assert not [
-        word for word in command_line(replace(POLICY, mode=Mode.NONE), example, ["x"]) if "nproc" in word
-    ]
+    assert not [word for word in command_line(replace(POLICY, mode=Mode.NONE), example, ["x"]) if "nproc" in word]

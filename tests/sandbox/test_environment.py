@@ -1,3 +1,5 @@
+"""Which variables does a confined program find, and which never?"""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""What does the staged /etc hold, and what of the host's does it leave out?"""
+
 from __future__ import annotations
 
 import os

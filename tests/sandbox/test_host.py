@@ -1,3 +1,5 @@
+"""What is found out about the machine, and what is said when it lacks something?"""
+
 from __future__ import annotations
 
 import sys

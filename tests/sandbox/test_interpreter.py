@@ -1,3 +1,5 @@
+"""What must be shown to the sandbox so that a program and its interpreter can start?"""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -74,9 +76,7 @@ def test_a_pyenv_shim_is_seen_through(home: Path) -> None:
     assert found(home, "python3", path=path).argv == (f"{old}/bin/python3",)
     (home / "plugin" / ".python-version").write_text("system\n")
     executable(home / "sys" / "python3")
-    assert (
-        found(home, "python3", path=f"{path}:{home}/sys").argv[0].startswith(("/usr", "/bin", f"{home}/sys"))
-    )
+    assert found(home, "python3", path=f"{path}:{home}/sys").argv[0].startswith(("/usr", "/bin", f"{home}/sys"))
 
 
 def test_a_shim_for_a_version_that_is_not_there_names_the_version(home: Path) -> None:

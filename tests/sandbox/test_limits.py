@@ -1,3 +1,5 @@
+"""How is a command kept from using up the machine?"""
+
 from __future__ import annotations
 
 import os

@@ -1,3 +1,5 @@
+"""Can a request ever loosen what the operator granted, and is every bad word refused?"""
+
 from __future__ import annotations
 
 import pytest
@@ -49,9 +51,7 @@ def test_a_request_never_loosens_anything(operator: Policy, requested: Request) 
 
 
 @given(operator=policies, requested=requests)
-def test_a_request_for_less_is_given_and_asking_twice_changes_nothing(
-    operator: Policy, requested: Request
-) -> None:
+def test_a_request_for_less_is_given_and_asking_twice_changes_nothing(operator: Policy, requested: Request) -> None:
     got = tighten(operator, requested)
     for name in ("mode", "network"):
         wanted = getattr(requested, name)
@@ -81,9 +81,7 @@ def test_a_request_for_a_sandbox_that_the_operator_has_switched_off_is_an_error(
 def test_an_unknown_word_is_an_error_that_names_the_known_ones(kind: type[Mode], word: object) -> None:
     with pytest.raises(PolicyError) as caught:
         parse(kind, word, "sandbox.setting")
-    assert "sandbox.setting" in str(caught.value) and all(
-        member.value in str(caught.value) for member in kind
-    )
+    assert "sandbox.setting" in str(caught.value) and all(member.value in str(caught.value) for member in kind)
 
 
 @pytest.mark.parametrize("kind", [Mode, Network, FsRead, Backend])
@@ -91,9 +89,7 @@ def test_every_known_word_is_parsed(kind: type[Mode]) -> None:
     assert [parse(kind, member.value, "s") for member in kind] == list(kind)
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/etc", "/proc", "/proc/sys", "/dev/shm", "/tmp", "/home", "/usr", "/sys/fs"]
-)
+@pytest.mark.parametrize("path", ["/", "/etc", "/proc", "/proc/sys", "/dev/shm", "/tmp", "/home", "/usr", "/sys/fs"])
 @pytest.mark.parametrize("place", ["workspace", "scratch", "plugin_dir"])
 def test_roots_that_are_too_wide_are_refused(path: str, place: str) -> None:
     with pytest.raises(PolicyError, match="too wide"):

@@ -1,3 +1,5 @@
+"""Which names in the workspace may a command not touch, and what becomes of those it makes?"""
+
 from __future__ import annotations
 
 import os

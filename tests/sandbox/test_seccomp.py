@@ -98,9 +98,7 @@ def test_x32_numbers_are_refused_on_x86_64(number: int) -> None:
 
 
 @pytest.mark.parametrize("arch", ARCHES)
-@pytest.mark.parametrize(
-    "bit", [0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000]
-)
+@pytest.mark.parametrize("bit", [0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000])
 def test_clone_makes_threads_and_processes_but_no_namespace(arch: str, bit: int) -> None:
     thread, fork = 0x3D0F00, 0x1200011
     assert call(arch, "clone", thread) == ALLOWED
@@ -128,9 +126,7 @@ def test_personality_can_be_asked_and_not_changed(arch: str) -> None:
 @pytest.mark.parametrize("arch", ARCHES)
 @pytest.mark.parametrize("unix", [False, True])
 @given(family=st.integers(0, 2**32 - 1) | st.integers(0, 50), high=st.integers(0, 2**32 - 1))
-def test_only_inet_families_and_a_granted_unix_are_open(
-    arch: str, unix: bool, family: int, high: int
-) -> None:
+def test_only_inet_families_and_a_granted_unix_are_open(arch: str, unix: bool, family: int, high: int) -> None:
     open_ = {2, 10} | ({1} if unix else set())
     expected = ALLOWED if family in open_ else errno.EAFNOSUPPORT
     assert call(arch, "socket", family | high << 32, 1, unix=unix) == expected
@@ -177,9 +173,7 @@ def test_the_numbers_are_those_of_the_kernel_headers(arch: str) -> None:
         name: number for name, number in mine.items() if name in real or name not in newer
     }
     without = {name for name, numbers in NUMBERS.items() if numbers[column] is None}
-    assert not without & set(real) - (
-        {"open", "creat", "chmod", "mkdir", "mknod"} if arch == "x86_64" else set()
-    )
+    assert not without & set(real) - ({"open", "creat", "chmod", "mkdir", "mknod"} if arch == "x86_64" else set())
 
 
 @pytest.mark.parametrize("arch", ARCHES)

@@ -23,8 +23,8 @@ from orchestrald.runner.fake import Scripted, ScriptedRunner
 from orchestrald.store.base import Batch
 from orchestrald.store.memory import MemoryJournal, MemoryReferences, MemoryStore
 
-PATIENCE_S = 3_600
-"""Of the autojump clock: an hour passes in no time, so nothing but a stall takes so long."""
+PATIENCE_S = 100_000
+"""Of the autojump clock: a day passes in no time, so nothing but a stall takes so long."""
 
 
 async def _never(_params: dict[str, Any], _context: object) -> dict[str, Any]:
@@ -70,7 +70,7 @@ class Spectators:
 
 
 class SlowJournal(MemoryJournal):
-    """A journal whose commits wait while `held`, as on a busy disk. Cancelling an appender does not undo its batch."""
+    """A journal whose commits wait between `hold` and `go_on`, as on a busy disk."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,9 +84,8 @@ class SlowJournal(MemoryJournal):
         self.gate.set()
 
     async def append(self, batch: Batch) -> Sequence[Event]:
-        with trio.CancelScope(shield=True):
-            await self.gate.wait()
-            return await super().append(batch)
+        await self.gate.wait()
+        return await super().append(batch)
 
 
 WORK = ActionSpec("work", idempotent=True, effects="read", retry=Retry(max=3, backoff=1.0, max_backoff=60.0))
@@ -150,7 +149,11 @@ class Rig:
     async def end_of(self, interaction_id: str) -> Interaction:
         """The interaction once it is final or waits for somebody."""
         assert await self.engine.wait(interaction_id, PATIENCE_S)
-        return (await self.engine.state(interaction_id))[0]
+        return (await self.look(interaction_id))[0]
+
+    async def look(self, interaction_id: str) -> tuple[Interaction, int]:
+        """The interaction and the newest `seq` in it."""
+        return await self.engine.view(interaction_id, lambda state, last_seq: (state, last_seq))
 
     async def run(self, *steps: dict[str, Any], **plan: Any) -> Interaction:
         return await self.end_of((await self.submit(*steps, **plan)).id)

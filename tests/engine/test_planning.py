@@ -1,0 +1,126 @@
+"""Does an intent become a plan, and does whatever a planner does end in words?"""
+
+from typing import Any
+
+import pytest
+from trio.testing import MockClock
+
+from orchestrald.core.interaction import Interaction
+from orchestrald.errors import PlannerUnavailable
+from orchestrald.planner.base import Proposal, Request
+from support.rig import Gate, Rig, step
+
+
+class Scripted:
+    """A planner that answers with what it was given, or raises it."""
+
+    replans = False
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+        self.asked: list[Request] = []
+
+    async def propose(self, request: Request) -> Proposal:
+        self.asked.append(request)
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer  # type: ignore[no-any-return]
+
+
+async def run_intent(rig: Rig, intent: str = "do it") -> Interaction:
+    return await rig.end_of((await rig.engine.submit(by="uid:0", intent=intent)).id)
+
+
+async def test_what_the_planner_proposes_is_run(rig: Rig, autojump_clock: MockClock):
+    rig.planner = planner = Scripted(Proposal({"goal": "g", "steps": [step("a")]}, "playbook:test"))
+    async with rig.running():
+        state = await run_intent(rig)
+    assert (state.state, state.planner) == ("completed", "playbook:test")
+    assert [request.intent for request in planner.asked] == ["do it"]
+
+
+async def test_an_intent_that_nothing_fits_is_answered_in_words(rig: Rig, autojump_clock: MockClock):
+    async with rig.running():
+        state = await run_intent(rig, "make tea")
+    assert state.state == "failed"
+    assert "make tea" in (state.answer or "")
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (ZeroDivisionError("by zero"), "ZeroDivisionError"),
+        (ExceptionGroup("two", [ValueError("x"), OSError("y")]), "ExceptionGroup"),
+        (RecursionError(), "RecursionError"),
+        (PlannerUnavailable("The model is away."), "The model is away."),
+        (None, "planner"),
+        (Proposal(None, "x"), "plan"),  # type: ignore[arg-type]
+        (Proposal({}, "x"), "steps"),
+        (Proposal({"steps": [step("a", "wrok")]}, "x"), "wrok"),
+        (Proposal({"steps": [step("a", depends_on=["b"]), step("b", depends_on=["a"])]}, "x"), "wait for each other"),
+    ],
+    ids=str,
+)
+async def test_whatever_a_planner_does_the_interaction_ends_in_words(
+    rig: Rig, autojump_clock: MockClock, answer: Any, said: str
+):
+    rig.planner = Scripted(answer)
+    async with rig.running() as engine:
+        state = await run_intent(rig)
+        assert engine.failure is None
+    assert state.state == "failed"
+    assert said.lower() in (state.answer or "").lower()
+    assert rig.attempts == []
+
+
+async def test_a_planner_that_takes_its_time_can_be_cancelled_and_its_late_answer_changes_nothing(
+    rig: Rig, autojump_clock: MockClock
+):
+    gate = Gate()
+
+    class Slow(Scripted):
+        async def propose(self, request: Request) -> Proposal:
+            await gate(None, None)  # type: ignore[arg-type]
+            return await super().propose(request)
+
+    rig.planner = Slow(Proposal({"steps": [step("a")]}, "x"))
+    async with rig.running() as engine:
+        submitted = await engine.submit(by="uid:0", intent="do it")
+        await gate.begun.wait()
+        await engine.cancel(submitted.id, "uid:0", "")
+        state = await rig.end_of(submitted.id)
+        gate.open.set()
+    assert state.state == "cancelled"
+    assert rig.attempts == []
+
+
+async def test_a_crash_while_planning_asks_the_planner_again(rig: Rig, autojump_clock: MockClock):
+    gate = Gate()
+
+    class Slow(Scripted):
+        async def propose(self, request: Request) -> Proposal:
+            await gate(None, None)  # type: ignore[arg-type]
+            return await super().propose(request)
+
+    rig.planner = Slow(Proposal({"steps": [step("a")]}, "x"))
+    async with rig.running() as engine:
+        submitted = await engine.submit(by="uid:0", intent="do it")
+        await gate.begun.wait()
+    gate.open.set()
+    async with rig.running():
+        assert (await rig.end_of(submitted.id)).state == "completed"
+
+
+async def test_an_interpreter_that_raises_does_not_keep_an_interaction_from_its_end(
+    rig: Rig, autojump_clock: MockClock
+):
+    class Broken:
+        def explain(self, state: Interaction, status: str) -> str:
+            raise KeyError(status)
+
+    rig.interpreter = Broken()
+    async with rig.running() as engine:
+        state = await rig.run(step("a"))
+        assert engine.failure is None
+    assert state.state == "completed"
+    assert "KeyError" in (state.answer or "")
