@@ -17,7 +17,6 @@ from pathlib import Path
 from orchestrald.errors import AlreadyRunning, ConfigError
 from orchestrald.paths import Paths
 
-
 PATIENCE_S = 0.5
 
 

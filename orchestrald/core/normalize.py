@@ -29,7 +29,7 @@ from orchestrald.core.plan_shape import (
     sound_steps,
     step_ids,
 )
-from orchestrald.core.references import BadReference, Path, Reference, parse_reference, references
+from orchestrald.core.references import BadReference, Path, Reference, parse, parse_reference, references, templates
 
 
 def normalize(raw: Any, catalog: Mapping[str, ActionSpec], limits: PlanLimits = PlanLimits()) -> Graph | list[Problem]:
@@ -194,14 +194,17 @@ class _Checker:
     def _references(self, value: Any, path: str, allowed: frozenset[str]) -> Iterable[str]:
         """The step ids that a value refers to, each reference checked."""
         roots: dict[str, None] = {}
-        try:
-            for where, reference in references(value):
-                if reference.root in allowed:
+        for where, text in templates(value):
+            try:
+                parts = parse(text)
+            except BadReference as error:
+                self._add(append(path, where), "bad_reference", str(error))
+                continue
+            for part in parts:
+                if not isinstance(part, Reference) or part.root in allowed:
                     continue
-                if self._reference(reference, append(path, where)):
-                    roots[reference.root] = None
-        except BadReference as error:
-            self._add(path, "bad_reference", str(error))
+                if self._reference(part, append(path, where)):
+                    roots[part.root] = None
         return roots
 
     def _reference(self, reference: Reference, path: str) -> bool:

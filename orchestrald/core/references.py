@@ -81,12 +81,18 @@ def parse_reference(text: str) -> Reference:
 
 def references(value: Any) -> Iterator[tuple[Path, Reference]]:
     """Every reference in a JSON value with the path of the string that holds it. Raises BadReference."""
+    for path, text in templates(value):
+        yield from ((path, part) for part in parse(text) if isinstance(part, Reference))
+
+
+def templates(value: Any) -> Iterator[tuple[Path, str]]:
+    """Every string in a JSON value that `parse` has something to say about, with its path."""
     stack: list[tuple[Path, Any]] = [((), value)]
     while stack:
         path, node = stack.pop()
         if isinstance(node, str):
             if "{{" in node:
-                yield from ((path, part) for part in parse(node) if isinstance(part, Reference))
+                yield path, node
         elif isinstance(node, dict):
             stack.extend(((*path, key), child) for key, child in reversed(node.items()))
         elif isinstance(node, list | tuple):

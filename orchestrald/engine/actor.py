@@ -4,7 +4,7 @@ Rules of this file:
 
 - Append events, then perform effects. An effect that only computes (putting the outcome into words) may come first.
 - One actor owns one state; everybody else talks to it through its inbox.
-- All inputs that are waiting when the actor is free become one commit: a finished step and the next one's start share it.
+- All inputs that wait when the actor is free become one commit: a finished step and the next one's start share it.
 """
 
 import logging

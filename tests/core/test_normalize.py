@@ -53,8 +53,9 @@ def test_ten_different_faults_are_all_reported_with_their_paths() -> None:
         ("steps[4].depends_on[0]", "unknown_step"),
         ("steps[4].params.x", "unknown_step"),
         ("steps[5].depends_on", "cycle"),
-        ("steps[8].params", "bad_reference"),
         ("steps[8].params.x", "unknown_output"),
+        ("steps[8].params.y", "bad_reference"),
+        ("steps[8].params.z", "item_outside_for_each"),
         ("steps[9].retries", "unknown_key"),
         ("steps[9].timeout", "wrong_shape"),
     ]

@@ -1,4 +1,4 @@
-"""Is promise 1 true of a real daemon: whatever instant it is killed at, nothing acknowledged is lost, nothing is done twice?
+"""Is promise 1 true of a real daemon: whenever it is killed, nothing acknowledged is lost, nothing is done twice?
 
 `ORCHESTRAL_KILLS` is how often it is killed (the default keeps the suite short; `make crash` means it), and
 `ORCHESTRAL_SEED` repeats the instants of a run that failed, as far as a machine repeats anything.

@@ -21,7 +21,8 @@ async def test_an_idempotent_step_that_was_running_is_run_again_under_the_same_k
     gate.open.set()
     async with rig.running():
         assert (await rig.end_of(state.id)).state == "completed"
-    assert [(a.step_id, a.attempt, a.idempotency_key) for a in rig.runner.started][0] == ("a", 2, key)
+    again = rig.runner.started[0]
+    assert (again.step_id, again.attempt, again.idempotency_key) == ("a", 2, key)
     assert rig.types("step.")[:3] == ["step.started a", "step.interrupted a", "step.started a"]
 
 

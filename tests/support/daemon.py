@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from orchestrald.client import Connection
+from orchestrald.client import Client, Connection
 from orchestrald.paths import Paths
 
 PATIENCE_S = 30.0
@@ -113,12 +113,12 @@ class Daemon:
         return Connection(self.paths.socket)
 
     def call(self, method: str, timeout: float = PATIENCE_S, **params: Any) -> Any:
-        """One call on a connection of its own. Raises client.Refused with the daemon's error."""
-        connection = self.connect()
+        """One call as the client makes it, repeated while the daemon is overloaded. Raises client.Refused."""
+        client = Client(self.paths)
         try:
-            return connection.call(method, params, timeout)
+            return client.call(method, timeout=timeout, **params)
         finally:
-            connection.close()
+            client.close()
 
     def raw(self) -> socket.socket:
         """A bare socket, for what no client would say."""

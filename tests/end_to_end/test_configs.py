@@ -1,0 +1,67 @@
+"""Is every file of configs/ one that can be copied as it is?"""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from orchestrald.config import Config, load, parse
+from support.daemon import Daemon, daemon
+
+CONFIGS = Path(__file__).parent.parent.parent / "configs"
+PLAYBOOKS = sorted((CONFIGS / "playbooks").glob("*.yaml"))
+
+
+def test_the_settings_file_says_the_defaults():
+    assert load(CONFIGS / "orchestral.yaml", {}) == Config()
+
+
+def keys(model: type[BaseModel], above: str = "") -> set[str]:
+    """Every setting's dotted name. A mapping whose keys are the user's own is one setting."""
+    found = set()
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            found |= keys(inner, f"{above}{name}.")
+        else:
+            found.add(above + name)
+    return found
+
+
+def test_the_settings_file_lists_every_key():
+    raw = yaml.safe_load((CONFIGS / "orchestral.yaml").read_text(encoding="utf-8"))
+    listed = {
+        f"{section}.{key}" if isinstance(value, dict) else section
+        for section, value in raw.items()
+        for key in (value if isinstance(value, dict) else {"": None})
+    }
+    assert listed == keys(Config)
+
+
+def test_its_commented_examples_can_be_used_too():
+    text = (CONFIGS / "orchestral.yaml").read_text(encoding="utf-8")
+    examples = [line.strip("# ") for line in text.splitlines() if line.strip().startswith("#   ")]
+    assert len(examples) >= 3
+    for example in examples:
+        section = "settings" if example.startswith("shell") else "grants"
+        parse(f"plugins:\n  {section}:\n    {example}\n", {}, "example")
+
+
+@pytest.mark.slow
+def test_every_playbook_is_found_and_each_of_its_phrases_makes_a_plan():
+    with daemon() as place:
+        assert place.call("system.info")["playbooks"] == len(PLAYBOOKS)
+        for path in PLAYBOOKS:
+            for phrase in yaml.safe_load(path.read_text(encoding="utf-8"))["phrases"]:
+                proposed = propose(place, phrase)
+                assert proposed["planner"] == f"playbook:{path.stem}"
+                assert proposed["plan"]["steps"]
+
+
+def propose(place: Daemon, phrase: str) -> dict[str, Any]:
+    """What the phrase leads to, with a word in the place of each parameter."""
+    intent = " ".join("word" if part.startswith("{") else part for part in phrase.split())
+    answer: dict[str, Any] = place.call("plan.create", intent=intent, workspace=str(place.workspace))
+    return answer
