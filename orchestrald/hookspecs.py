@@ -103,6 +103,13 @@ class Shell(Protocol):
 
     def log(self, level: str, message: str) -> None: ...
 
+    def refusal(self, root: str, path: str, *, write: bool) -> str:
+        """Why an action must not touch `path` beneath `root` itself, in words; empty when it may.
+
+        The daemon's own folders, and for writing the names that the sandbox protects too (.git, .env and their like).
+        """
+        ...
+
     def scratch(self) -> str:
         """The attempt's private folder, made when it is first asked for and removed after the attempt."""
         ...

@@ -66,6 +66,7 @@ class Service:
             store_artifact=references.put,
             confinement_of=lambda plugin: confinement(self.config, plugin),
             private=(paths.config_dir, paths.run_dir),
+            own=(paths.state_dir, paths.config_dir, paths.run_dir, paths.plugins_dir, *config.plugins.folders),
             parallel=sandboxes,
         )
         self.host = PluginHost(config.plugins.settings, config.plugins.disabled, sandboxes)

@@ -64,7 +64,18 @@ def _yaml(text: str, name: str) -> Any:
         raise BadInput(f"{name} is not JSON, and PyYAML is not installed to read it as YAML.") from None
 
     class Loader(yaml.SafeLoader):
-        """YAML as JSON knows it: a date stays the text that was written."""
+        """YAML as JSON knows it: a date stays the text that was written, and nothing is said twice by an alias."""
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.check_event(yaml.events.AliasEvent):
+                # Ten lines of aliases to aliases are gigabytes, and hang whoever counts them afterwards.
+                raise yaml.composer.ComposerError(
+                    None,
+                    None,
+                    "aliases (*name) are not read, write it out",
+                    self.peek_event().start_mark,  # type: ignore[no-untyped-call]
+                )
+            return super().compose_node(parent, index)
 
     Loader.yaml_implicit_resolvers = {
         first: [pair for pair in pairs if pair[0] != "tag:yaml.org,2002:timestamp"]

@@ -6,8 +6,13 @@ follow from the state, and would repeat a payload that the journal already holds
 
 from typing import Any
 
+from pydantic_core import to_json
+
 from orchestrald.core.interaction import Interaction, Run
 from orchestrald.core.references import Lookup, MissingValue, follow, parse_reference, resolve
+
+MAX_PARAMS = 16 * 1024 * 1024
+MAX_ITEMS = 20_000
 
 
 def parameters(state: Interaction, run: Run) -> dict[str, Any]:
@@ -26,6 +31,17 @@ def parameters(state: Interaction, run: Run) -> dict[str, Any]:
     return params
 
 
+def oversize(run: Run, params: dict[str, Any]) -> str:
+    """Why resolved parameters are too large to be handed on; empty when they are not.
+
+    References multiply what they name: five steps that each say `{{before.x}}` twenty times make 300 MB of 100 bytes.
+    """
+    if not run.node.dynamic:
+        return ""
+    size = len(to_json(params))
+    return f"its parameters come to {size} bytes of JSON, and {MAX_PARAMS} are allowed" if size > MAX_PARAMS else ""
+
+
 def lookup(state: Interaction, run: Run) -> Lookup:
     """What names mean to this step: outputs of earlier steps, and its item if it has one."""
 
@@ -41,10 +57,12 @@ def lookup(state: Interaction, run: Run) -> Lookup:
 
 
 def items(state: Interaction, run: Run) -> list[Any]:
-    """The items of a `for_each` step; null counts as none. Raises MissingValue, or TypeError when it is not a list."""
+    """The items of a `for_each` step; null counts as none. Raises MissingValue, TypeError when it is no such list."""
     found = resolve(run.node.for_each, lookup(state, run))
     if found is None:
         return []
     if not isinstance(found, list):
         raise TypeError(f"for_each needs a list, and got {type(found).__name__}")
+    if len(found) > MAX_ITEMS:
+        raise TypeError(f"for_each takes at most {MAX_ITEMS} items, and got {len(found)}")
     return found

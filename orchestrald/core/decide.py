@@ -125,6 +125,9 @@ def _patched(turn: Turn, it: i.PlanPatched) -> None:
         turn.emit("step.superseded", {}, name)
     state.proposed = it.graph
     turn.emit("plan.patched", {**it.graph.to_json(), "planner": it.planner})
+    for run in list(state.by_node):  # the replacement may hang on what has failed while it was thought about
+        if run.state is S.FAILED:
+            turn.skip_downstream(run)
 
 
 def _planning_failed(turn: Turn, it: i.PlanningFailed) -> None:
@@ -173,7 +176,7 @@ def _failed(turn: Turn, it: i.ActionFailed) -> None:
     if run is None:
         return
     failures = run.retries + 1  # not `attempt`: one that the daemon did not survive says nothing about the action
-    if turn.state.state is I.EXECUTING and may_retry(run.node.retry, failures, it.failure):
+    if turn.state.state is not I.CANCELLING and may_retry(run.node.retry, failures, it.failure):
         due_at = it.at + delay_us(run.node.retry, failures, it.failure, it.jitter)
         error = it.failure.to_json()
         turn.emit("step.retrying", {"error": error, "attempt": run.attempt, "due_at": due_at}, run.id)

@@ -47,12 +47,16 @@ def about_interruption(run: Run) -> Question:
 
 
 def of_wait_step(run: Run, params: dict[str, Any], at: int) -> Question:
-    """The question of a wait_user, wait_event or wait_until step. Raises ValueError for a moment that is none."""
+    """The question of a wait_user, wait_event or wait_until step. Raises ValueError or OverflowError
+    for a moment that is none, and ValueError for a schema that cannot be used."""
     timeout = run.node.timeout
     due_at = None if timeout is None else at + int(timeout * 1_000_000)
     if run.node.kind == "wait_user":
         prompt = str(params.get("prompt") or params.get("message") or "Please answer.")
-        return Question("input", prompt, schema=params.get("schema"), due_at=due_at)
+        asked = params.get("schema")
+        if asked is not None and (problems := schema.check(asked)):  # parts of it may have come from another's output
+            raise ValueError(f"the answer's schema cannot be used: {problems[0]}")
+        return Question("input", prompt, schema=asked, due_at=due_at)
     if run.node.kind == "wait_event":
         kind = str(params.get("kind") or params.get("event_type") or "*")
         correlation = params.get("correlation")

@@ -13,8 +13,12 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 _ROOT = r"[A-Za-z_][A-Za-z0-9_-]*"
-_REFERENCE = re.compile(rf"\s*({_ROOT})((?:\.[A-Za-z0-9_-]+|\[\d+\]|\[\"[^\"\]]*\"\])*)\s*")
-_PART = re.compile(r"\.([A-Za-z0-9_-]+)|\[(\d+)\]|\[\"([^\"\]]*)\"\]")
+_WORD = re.compile(r"[A-Za-z0-9_-]+")
+_INDEX = re.compile(r"[0-9]{1,9}")
+"""Not `\\d` and `isdigit`, which take "²" for a number; and `int` refuses texts of thousands of digits."""
+# No braces in a quoted key: a template is cut at the first `}}`, wherever it stands.
+_REFERENCE = re.compile(rf"\s*({_ROOT})((?:\.{_WORD.pattern}|\[{_INDEX.pattern}\]|\[\"[^\"\]{{}}]*\"\])*)\s*")
+_PART = re.compile(rf"\.({_WORD.pattern})|\[({_INDEX.pattern})\]|\[\"([^\"\]{{}}]*)\"\]")
 
 Path = tuple[str | int, ...]
 Lookup = Callable[[str], Any]
@@ -26,7 +30,13 @@ class Reference(NamedTuple):
     path: Path
 
     def __str__(self) -> str:
-        return self.root + "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in self.path)
+        return self.root + "".join(map(_spelled, self.path))
+
+
+def _spelled(part: str | int) -> str:
+    if isinstance(part, int):
+        return f"[{part}]"
+    return f".{part}" if _WORD.fullmatch(part) else f'["{part}"]'
 
 
 class BadReference(ValueError):
@@ -118,7 +128,7 @@ def follow(value: Any, reference: Reference) -> Any:
         try:
             if isinstance(value, dict):
                 value = value[str(part)]
-            elif isinstance(value, list) and str(part).isdigit():
+            elif isinstance(value, list) and _INDEX.fullmatch(str(part)):
                 value = value[int(part)]
             else:
                 raise KeyError(part)

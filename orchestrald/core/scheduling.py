@@ -8,7 +8,7 @@ A step that its own action holds back does not hold back a sibling of another ac
 from heapq import heappop, heappush
 
 from orchestrald.core import questions
-from orchestrald.core.binding import items, lookup, parameters
+from orchestrald.core.binding import items, lookup, oversize, parameters
 from orchestrald.core.conditions import holds
 from orchestrald.core.effects import RunAction
 from orchestrald.core.interaction import Run
@@ -59,6 +59,9 @@ def _start(turn: Turn, run: Run) -> bool:
     except MissingValue as error:
         turn.fail_step(run, Failure("missing_value", str(error)))
         return True
+    if problem := oversize(run, params):
+        turn.fail_step(run, Failure("params_too_large", problem))
+        return True
     if node.approval == "always" and run.approval is None:
         turn.wait(run, questions.about_approval(run, params))
         return True
@@ -78,7 +81,7 @@ def _begin_wait(turn: Turn, run: Run) -> None:
         return
     try:
         turn.wait(run, questions.of_wait_step(run, resolve(run.node.params, lookup(turn.state, run)), turn.at))
-    except (MissingValue, ValueError) as error:
+    except (MissingValue, ValueError, OverflowError) as error:
         turn.fail_step(run, Failure("missing_value", str(error)))
 
 

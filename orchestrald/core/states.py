@@ -67,6 +67,7 @@ INTERACTION: dict[InteractionState, dict[str, InteractionState]] = {
     },
     _I.WAITING: {
         "interaction.resumed": _I.EXECUTING,
+        "interaction.planning": _I.PLANNING,  # a person denied what was asked, and the planner is told
         "interaction.paused": _I.PAUSED,
         **_ENDS,
     },
@@ -76,6 +77,7 @@ INTERACTION: dict[InteractionState, dict[str, InteractionState]] = {
     },
     _I.CANCELLING: {
         "interaction.cancelled": _I.CANCELLED,
+        "interaction.failed": _I.FAILED,  # a bug of ours met it on the way
     },
     _I.COMPLETED: {},
     _I.FAILED: {},

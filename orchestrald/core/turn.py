@@ -14,6 +14,8 @@ from orchestrald.core.model import Failure, Question
 from orchestrald.core.slots import Slots
 from orchestrald.core.states import InteractionState, StepState
 
+_MAY_REPLAN = frozenset({InteractionState.EXECUTING, InteractionState.WAITING})
+
 
 class Refusal(NamedTuple):
     """Why an input changed nothing. `stale` ones are reports about something that is over, and harmless."""
@@ -66,7 +68,7 @@ class Turn:
     def _after_failure(self, run: Run) -> None:
         """Ask for a replacement of the failed subgraph if one may still be asked for; else nothing of it can run."""
         state = self.state
-        if state.state is InteractionState.EXECUTING and state.replans < state.max_replans:
+        if state.state in _MAY_REPLAN and state.replans < state.max_replans:
             self.emit("interaction.planning", {"reason": "replan", "failed": run.id})
             self.ask(ProposePlan(state.intent, run.id, run.failure))
         else:

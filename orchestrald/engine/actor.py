@@ -99,6 +99,7 @@ class Actor:
         self.scopes: dict[str, trio.CancelScope] = {}
         self.last_seq = 0
         self.lost = False
+        self.broken = False
         self._journal = journal
         self._daemon_slots = slots
         self._slots = InteractionSlots(slots, self)
@@ -106,6 +107,7 @@ class Actor:
         self._clock = clock
         self._performer = performer
         self._inbox: list[Letter] = []
+        self._listed = tuple(state.waiting)
         self._mail = trio.Event()
         self._turning = False
         self._unanswered: list[Reply] = []
@@ -224,7 +226,9 @@ class Actor:
             return f"It {_ENDED[status]}; putting that into words failed: {type(error).__name__}: {error}"
 
     async def _commit(self, events: list[Event], requests: list[RequestRow]) -> None:
-        shown = row(self.state) if any(event.type in _SHOWN for event in events) else None
+        waiting = tuple(self.state.waiting)
+        stale = waiting != self._listed or any(event.type in _SHOWN for event in events)
+        shown, self._listed = (row(self.state) if stale else None), waiting
         thread = next((_thread(event) for event in events if event.type == "thread.created"), None)
         committed = await self._journal.append(Batch(events, shown, thread, requests[0] if requests else None))
         if committed:

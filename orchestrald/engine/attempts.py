@@ -9,13 +9,16 @@ import random
 from typing import Any, Protocol
 
 import trio
+from pydantic_core import from_json
 
 from orchestrald.actions import LoadedAction
+from orchestrald.core import schema
 from orchestrald.core.effects import RunAction
 from orchestrald.core.inputs import ActionAsked, ActionFailed, ActionStopped, ActionSucceeded, Input
 from orchestrald.core.model import Failure
 from orchestrald.engine.actor import Actor
 from orchestrald.engine.clock import Clock
+from orchestrald.protocol.foreign_text import plain
 from orchestrald.protocol.strict_json import NotStrictJson, dumps
 from orchestrald.runner.base import Asked, Attempt, Failed, Observer, Outcome, Runner, Succeeded
 from orchestrald.store.base import ReferenceStore
@@ -81,6 +84,8 @@ class Attempts:
 
     async def _report(self, step_id: str, outcome: Outcome, ms: int) -> Input:
         now = self._clock.now()
+        if problem := _unusable(outcome):
+            outcome = Failed(Failure("internal_plugin_error", f"what the action said cannot be used: {problem}"))
         match outcome:
             case Succeeded(output):
                 return await self._succeeded(step_id, output, ms)
@@ -99,3 +104,16 @@ class Attempts:
             return ActionSucceeded(self._clock.now(), step_id, output, ms)
         digest = await self._references.put(encoded)
         return ActionSucceeded(self._clock.now(), step_id, output, ms, digest, len(encoded))
+
+
+def _unusable(outcome: Outcome) -> str:
+    """Why a failure or a question could not be stored or answered; empty when it can. An in-process action's are its
+    own words, unchecked so far, and a batch that the journal refuses stops the daemon."""
+    if isinstance(outcome, Succeeded):
+        return ""
+    try:
+        from_json(dumps(outcome.failure.to_json() if isinstance(outcome, Failed) else outcome.question.to_json()))
+    except ValueError as error:
+        return plain(str(error))
+    asked = outcome.question.schema if isinstance(outcome, Asked) else None
+    return "" if asked is None else "; ".join(schema.check(asked)[:1])

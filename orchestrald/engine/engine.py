@@ -31,7 +31,7 @@ from orchestrald.engine.actor import Actor, Remember
 from orchestrald.engine.attempts import Attempts
 from orchestrald.engine.clock import Clock
 from orchestrald.engine.planning import Planning
-from orchestrald.engine.recovery import farewell, hydrate, load
+from orchestrald.engine.recovery import Lost, farewell, hydrate, load
 from orchestrald.engine.requests import Requests
 from orchestrald.engine.slots import DaemonSlots
 from orchestrald.engine.timers import Timers
@@ -39,6 +39,7 @@ from orchestrald.errors import (
     Conflict,
     Denied,
     Draining,
+    InternalError,
     InvalidParams,
     NotFound,
     OrchestralError,
@@ -47,6 +48,7 @@ from orchestrald.errors import (
 )
 from orchestrald.interpreter.base import Interpreter
 from orchestrald.planner.base import Planner
+from orchestrald.protocol.foreign_text import plain
 from orchestrald.runner.base import Observer, Runner
 from orchestrald.store.base import Batch, Journal, Reader, ReferenceStore, RequestRow
 
@@ -138,7 +140,7 @@ class Engine:
         """Fold every unfinished interaction and go on where the journal ends."""
         found, lost = await load(self.reader, self.references)
         for each in lost:
-            log.error("%s cannot go on: %s", each.interaction_id, each.reason)
+            log.error("%s cannot go on: %s", each.interaction_id, each.text)
             await self.journal.append(await farewell(self.reader, each, self.clock.now()))
         for state, last_seq in found:
             actor = self._adopt(state.id, state)
@@ -181,8 +183,22 @@ class Engine:
     async def _live(self, interaction_id: str, actor: Actor) -> None:
         try:
             await actor.run()
+        except Exception as error:  # promise 3: a bug of ours ends one interaction, in words, never the daemon
+            if self.journal.failed:
+                raise  # that is about all of us
+            await self._bury(interaction_id, actor, error)
         finally:
             del self.live[interaction_id]
+
+    async def _bury(self, interaction_id: str, actor: Actor, error: Exception) -> None:
+        actor.broken = True
+        log.error("a bug ended interaction %s", interaction_id, exc_info=error)
+        for scope in actor.scopes.values():
+            scope.cancel()
+        if known := await self.reader.interaction(interaction_id):
+            text = f"Failed: a bug in orchestrald, please report it with its log. {type(error).__name__}: {error}"
+            lost = Lost(interaction_id, known.thread_id, "internal_error", plain(text))
+            await self.journal.append(await farewell(self.reader, lost, self.clock.now()))
 
     def _start(self, function: Callable[..., Any], *arguments: Any) -> None:
         if self._nursery is None:
@@ -198,7 +214,9 @@ class Engine:
 
     def _ended(self) -> OrchestralError:
         """Why nothing can be asked any more. A new error each time: one that is raised twice grows its traceback."""
-        return Draining() if self.failure is None else StoreError(self.failure.message, hint=self.failure.advice)
+        if self.failure is not None:
+            return StoreError(self.failure.message, hint=self.failure.advice)
+        return Draining()
 
     # --- what clients ask for -----------------------------------------------------------------------------------
 
@@ -270,7 +288,7 @@ class Engine:
         with trio.move_on_after(seconds):
             await actor.settled.wait()
             if actor.lost:
-                raise self._ended()
+                raise InternalError() if actor.broken else self._ended()
             return True
         return False
 
@@ -317,7 +335,7 @@ class Engine:
     async def _ask(self, actor: Actor, happened: Any, remember: Remember | None) -> None:
         reply = await actor.ask(happened, remember)
         if reply.lost:
-            raise self._ended()
+            raise InternalError() if actor.broken else self._ended()
         if reply.refusal is not None:
             raise _REFUSALS.get(reply.refusal.code, WrongState)(reply.refusal.message)
 
@@ -384,7 +402,8 @@ class _Observer:
         self._engine.spectators.log(self._actor.state.id, self._step_id, level, message)
 
     def violation(self, kind: str, evidence: str, certain: bool) -> None:
-        data = {"kind": kind, "evidence": evidence, "certain": certain}
+        # Plain: evidence may quote a file name of the plugin's choice, which need not be text that can be stored.
+        data = {"kind": kind, "evidence": plain(evidence), "certain": certain}
         self._engine.record_violation(self._actor, self._step_id, data)
 
 

@@ -3,6 +3,7 @@
 Events with stored outputs are folded with those outputs loaded: later steps, conditions and items refer to them.
 """
 
+import logging
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -12,24 +13,28 @@ from pydantic_core import from_json
 from orchestrald.core.events import Event
 from orchestrald.core.evolve import fold
 from orchestrald.core.interaction import Interaction
-from orchestrald.errors import NotFound
+from orchestrald.errors import NotFound, OrchestralError
 from orchestrald.store.base import Batch, Reader, ReferenceStore
+
+log = logging.getLogger("orchestrald.engine")
 
 BUSY_EVENTS = 2_000
 """A fold longer than this many events is done in a thread: it would hold up everybody else for tens of milliseconds."""
 
 
 class Lost(NamedTuple):
-    """An unfinished interaction that cannot go on: a stored output of it is gone, and `reason` says which."""
+    """An unfinished interaction that cannot go on, and why, as a code and in words."""
 
     interaction_id: str
     thread_id: str
-    reason: str
+    code: str
+    text: str
 
 
 async def load(reader: Reader, references: ReferenceStore) -> tuple[list[tuple[Interaction, int]], list[Lost]]:
     """Every unfinished interaction and the newest `seq` that it includes, oldest first; and those that are lost.
 
+    One whose events make no sense to this version is left as it is, for one to which they do: it is only logged.
     Raises StoreError when something cannot be read: that may be mended, so nothing is given up for it.
     """
     found, lost = [], []
@@ -37,14 +42,18 @@ async def load(reader: Reader, references: ReferenceStore) -> tuple[list[tuple[I
         try:
             found.append((await hydrate(events, references), events[-1].seq))
         except NotFound as error:
-            lost.append(Lost(interaction_id, events[-1].thread_id, error.message))
+            text = f"Failed: an output that a later step needs is lost. {error.message} Was it restored by half?"
+            lost.append(Lost(interaction_id, events[-1].thread_id, "lost_output", text))
+        except OrchestralError:
+            raise
+        except Exception:
+            log.exception("interaction %s is left alone: its events cannot be followed", interaction_id)
     return found, lost
 
 
 async def farewell(reader: Reader, lost: Lost, at: int) -> Batch:
     """The end of a lost interaction, in words. Its state is not folded for it: that is what cannot be done."""
-    text = f"Failed: an output that a later step needs is lost. {lost.reason} Was the state folder restored by half?"
-    error = {"code": "lost_output", "message": text}
+    text, error = lost.text, {"code": lost.code, "message": lost.text}
     events = [
         Event("assistant.output", {"text": text, "status": "failed"}, lost.thread_id, lost.interaction_id, at=at),
         Event("interaction.failed", {"error": error}, lost.thread_id, lost.interaction_id, at=at),

@@ -26,6 +26,9 @@ from orchestrald.runner.process import Bounds, Ended, run_process
 from orchestrald.runner.spawn import BUSY_PAUSE, BUSY_RETRIES, Enclosure, Program
 from orchestrald.runner.violations import Violation, of_ended
 
+PROTECTED = sandbox.PROTECTED
+"""Names that are never written beneath a workspace: what they hold is executed or trusted by other programs."""
+
 _LOADER = ("LD_", "DYLD_", "GLIBC_", "MALLOC_")
 _NETWORK = {"none": sandbox.Network.OFF, "allow": sandbox.Network.PROXY, "full": sandbox.Network.HOST}
 _SHELL_SIGNALS = range(129, 129 + 64)

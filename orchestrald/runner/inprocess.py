@@ -23,9 +23,12 @@ from orchestrald.protocol.reply import approval
 from orchestrald.runner.base import Asked, Attempt, Failed, Observer, Outcome, Succeeded
 from orchestrald.runner.confine import Confiner
 from orchestrald.runner.services import AttemptShell
+from orchestrald.runner.untouchable import Untouchable
 from orchestrald.runner.validation import approval_of, input_for, output_failure
 
 _log = logging.getLogger(__name__)
+
+_NOTHING = Untouchable()
 
 MAX_DEPTH = 64
 """As deep as the protocol lets any JSON be: what is stored must be readable again."""
@@ -34,16 +37,17 @@ MAX_DEPTH = 64
 class InProcessRunner:
     """Runs attempts of actions that are functions. `scratch` is the folder beneath which attempts may get one."""
 
-    def __init__(self, confiner: Confiner, *, scratch: Path) -> None:
+    def __init__(self, confiner: Confiner, *, scratch: Path, untouchable: Untouchable = _NOTHING) -> None:
         self._confiner = confiner
         self._scratch = scratch
+        self._untouchable = untouchable
 
     async def run(self, spec: ActionSpec, how: Action, attempt: Attempt, observer: Observer) -> Outcome:
         params = input_for(spec, attempt.params)
         if isinstance(params, Failed):
             return params
         timeout = attempt.timeout if how.timeout is None else min(how.timeout, attempt.timeout or inf)
-        shell = AttemptShell(attempt, observer, self._confiner, self._scratch)
+        shell = AttemptShell(attempt, observer, self._confiner, self._scratch, self._untouchable)
         context = ActionContext(
             attempt.interaction_id,
             attempt.step_id,

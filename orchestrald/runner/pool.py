@@ -11,6 +11,7 @@ from orchestrald.runner.base import Attempt, Observer, Outcome
 from orchestrald.runner.confine import Confiner
 from orchestrald.runner.external import ExternalRunner, StoreArtifact
 from orchestrald.runner.inprocess import InProcessRunner
+from orchestrald.runner.untouchable import Untouchable
 
 
 class LocalRunner:
@@ -18,8 +19,9 @@ class LocalRunner:
 
     `state` is a folder of the daemon's own, 0700, that must exist: the staged /etc, scratch folders and quarantine go
     beneath it. `confinement_of` is the operator's word for a plugin, by its name. `private` are further folders that
-    no policy may show (configuration, socket). `parallel` programs run at a time: missing means two per core, since
-    more only wait for each other. `environ` is the daemon's environment, missing for the real one.
+    no policy may show (configuration, socket), `own` those that no in-process action may touch. `parallel` programs
+    run at a time: missing means two per core, since more only wait for each other. `environ` is the daemon's
+    environment, missing for the real one.
     """
 
     def __init__(
@@ -29,13 +31,14 @@ class LocalRunner:
         store_artifact: StoreArtifact,
         confinement_of: Callable[[str], Confinement] = lambda _: Confinement(),
         private: Iterable[str] = (),
+        own: Iterable[str] = (),
         parallel: int | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
         folder = state / "scratch"
         folder.mkdir(mode=0o700, exist_ok=True)
         self.confiner = Confiner(state, private=private, parallel=parallel, environ=environ)
-        self._inprocess = InProcessRunner(self.confiner, scratch=folder)
+        self._inprocess = InProcessRunner(self.confiner, scratch=folder, untouchable=Untouchable.of(own))
         self._external = ExternalRunner(
             self.confiner,
             scratch=folder,

@@ -9,6 +9,7 @@ from orchestrald.runner import scratch
 from orchestrald.runner.base import Attempt, Observer
 from orchestrald.runner.confine import Command, Confiner
 from orchestrald.runner.process import Bounds
+from orchestrald.runner.untouchable import Untouchable
 
 STOP_TIMEOUT = 2.0
 
@@ -16,9 +17,12 @@ STOP_TIMEOUT = 2.0
 class AttemptShell:
     """`hookspecs.Shell` for one attempt. `close` removes what `scratch` made."""
 
-    __slots__ = ("_attempt", "_confiner", "_folder", "_observer", "_scratch_root", "log", "progress")
+    __slots__ = ("_attempt", "_confiner", "_folder", "_observer", "_scratch_root", "log", "progress", "refusal")
 
-    def __init__(self, attempt: Attempt, observer: Observer, confiner: Confiner, scratch_root: Path) -> None:
+    def __init__(
+        self, attempt: Attempt, observer: Observer, confiner: Confiner, scratch_root: Path, untouchable: Untouchable
+    ) -> None:
+        self.refusal = untouchable.refusal
         self.log = observer.log
         self.progress = observer.progress
         self._attempt = attempt

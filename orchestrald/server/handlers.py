@@ -10,7 +10,6 @@ from typing import Any, Protocol
 
 import trio
 
-from orchestrald.core.graph import Graph
 from orchestrald.core.interaction import Interaction
 from orchestrald.engine import snapshot
 from orchestrald.engine.engine import Engine
@@ -128,10 +127,9 @@ class Handlers:
     async def interaction_submit(self, params: m.Submit, peer: Peer) -> Answer:
         if (params.plan is None) == (not params.intent.strip()):
             raise InvalidParams("Give either an intent or a plan.")
-        graph = None if params.plan is None else await self._engine.planning.accept(params.plan)
-        source = "intent" if graph is None else "plan"
-        intent = params.intent if graph is None else graph.plan.goal
-        return await self._submit(params, "interaction.submit", peer, intent, graph, source, params.thread_id)
+        return await self._submit(
+            params, "interaction.submit", peer, params.intent, params.plan, "plan", params.thread_id
+        )
 
     async def _submit(
         self,
@@ -139,16 +137,18 @@ class Handlers:
         method: str,
         peer: Peer,
         intent: str,
-        graph: Graph | None,
+        plan: Any,
         source: str,
         thread_id: str | None = None,
     ) -> Answer:
         async def serve(row: Any) -> Answer:
+            # In here: a repeated request gets its first answer, whatever became of its actions meanwhile.
+            graph = None if plan is None else await self._engine.planning.accept(plan)
             state = await self._engine.submit(
                 by=peer.by,
-                intent=intent,
+                intent=intent if graph is None else graph.plan.goal,
                 graph=graph,
-                source=source,
+                source="intent" if graph is None else source,
                 thread_id=thread_id,
                 workspace=params.workspace,
                 labels=params.labels if isinstance(params, m.Submit) else None,
@@ -295,8 +295,7 @@ class Handlers:
             "goal": params.name,
             "steps": [{"id": "call", "action": params.name, "params": _literal(params.params)}],
         }
-        graph = await self._engine.planning.accept(plan)
-        started = await self._submit(params, "action.call", peer, params.name, graph, "call")
+        started = await self._submit(params, "action.call", peer, params.name, plan, "call")
         await self._engine.wait(started["interaction_id"], params.timeout_ms / 1000)
         shown = await self._snapshot(started["interaction_id"], outputs=True)
         step = shown["steps"][0]

@@ -14,6 +14,8 @@ from orchestrald_files.settings import Settings
 async def file_read(settings: Settings, params: dict[str, Any], context: ActionContext) -> dict[str, Any]:
     limit = min(params.get("max_bytes", settings.max_read_bytes), settings.max_read_bytes)
     root, path = place(settings, context.workspace, params["path"])
+    if refusal := context.shell.refusal(root, path, write=False):
+        raise ActionError(refusal, code="protected")
     data = await trio.to_thread.run_sync(_read, root, path, limit + 1)
     truncated = len(data) > limit
     if truncated and not params.get("truncate", False):

@@ -20,6 +20,8 @@ async def file_write(settings: Settings, params: dict[str, Any], context: Action
     if len(content) > limit:
         raise ActionError(f"the content has {len(content)} bytes, and {limit} are allowed", code="too_large")
     root, path = place(settings, context.workspace, params["path"])
+    if refusal := context.shell.refusal(root, path, write=True):
+        raise ActionError(refusal, code="protected")
     append = params.get("append", settings.append)
     if not context.dry_run:
         await trio.to_thread.run_sync(_write, settings, root, path, content, append)

@@ -83,6 +83,15 @@ def test_retries_end_when_the_budget_is_spent() -> None:
     assert world.states() == {"a": "failed"}
 
 
+def test_parameters_that_references_have_multiplied_beyond_measure_fail_the_step() -> None:
+    world = World()
+    world.submit(graph(step("a"), step("b", params={"x": "{{a.x}}" * 20})))
+    world.succeed("a", x="y" * 1_000_000)
+    failure = world.state.runs["b"].failure
+    assert failure is not None
+    assert failure.code == "params_too_large"
+
+
 def test_when_that_does_not_hold_skips_the_step_and_dependents_see_null() -> None:
     world = World()
     world.submit(graph(step("a", when=False), step("b", params={"x": "{{a.deep.path}}"})))
@@ -355,3 +364,22 @@ def test_an_action_at_its_limit_does_not_hold_back_another_action() -> None:
     slots.free += 1
     world.succeed("a")
     assert started(world) == ["b"]
+
+
+@pytest.mark.parametrize("moment", [1e308, "9" * 400 + "h"])
+def test_a_moment_that_no_clock_can_show_fails_the_step_in_words(moment: object) -> None:
+    world = World()
+    world.submit(graph(step("a"), step("w", kind="wait_until", action="", params={"for": "{{a.pause}}"})))
+    world.succeed("a", pause=moment)
+    assert world.states() == {"a": "succeeded", "w": "failed"}
+
+
+@pytest.mark.parametrize("schema", ["text", {"pattern": "("}, {"$ref": "http://example.org/x"}])
+def test_a_schema_that_cannot_be_used_fails_the_step_that_would_ask_with_it(schema: object) -> None:
+    world = World()
+    binding = {"from": "a.schema", "to": "schema"}
+    world.submit(graph(step("a"), step("w", kind="wait_user", action="", io_bindings=[binding])))
+    world.succeed("a", schema=schema)
+    failure = world.state.runs["w"].failure
+    assert failure is not None
+    assert "schema" in failure.message

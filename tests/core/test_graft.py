@@ -112,3 +112,18 @@ def test_a_crash_while_replanning_asks_again_for_the_same_subgraph() -> None:
 def test_what_is_no_plan_replaces_nothing_and_is_reported_by_the_normalizer() -> None:
     for nonsense in (None, [], {"steps": 7}, {"steps": [7]}):
         assert graft(PLAN, "b", nonsense, {"a", "b"}, 1).superseded == ("b", "c")
+
+
+def test_what_a_replacement_hangs_on_a_step_that_has_failed_meanwhile_is_skipped_and_the_turn_ends() -> None:
+    world = replanning_world()
+    world.fail("free")
+    replace(world, step("n", depends_on=["free"]))
+    assert world.states()["n"] == "skipped"
+    world.explain()
+    assert world.state.state == "failed"
+
+
+def test_a_step_keeps_its_retries_while_a_replacement_for_another_is_thought_about() -> None:
+    world = replanning_world()
+    world.fail("free", retryable=True)
+    assert world.states()["free"] == "retrying"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrald.core.references import BadReference, MissingValue, parse, references, rename, resolve
+from orchestrald.core.references import BadReference, MissingValue, parse, parse_reference, references, rename, resolve
 
 VALUES: dict[str, Any] = {"a": {"n": 1, "l": [{"x": "y"}], "odd key": True, "s": "t"}, "skipped": None}
 
@@ -41,7 +41,26 @@ def test_what_is_not_a_reference_is_refused(template: str) -> None:
         parse(template)
 
 
-@pytest.mark.parametrize("template", ["{{a.m}}", "{{a.l[1]}}", "{{a.n.x}}", "{{nobody}}", "{{a.l.x}}"])
+@pytest.mark.parametrize("digits", ["1" * 5_000, "9" * 400])
+def test_an_index_that_no_list_can_have_is_refused_and_as_a_key_is_missing(digits: str) -> None:
+    with pytest.raises(BadReference):
+        parse(f"{{{{a.l[{digits}]}}}}")
+    with pytest.raises(MissingValue):
+        resolve(f"{{{{a.l.{digits}}}}}", VALUES.__getitem__)
+
+
+@pytest.mark.parametrize("text", ['a["x y"].z', 'a["²"][0]', 'a[""]', "a.b-c[3]"])
+def test_a_reference_is_spelled_so_that_it_is_read_again(text: str) -> None:
+    reference = parse_reference(text)
+    assert parse(f"{{{{{reference}}}}}") == (reference,)
+
+
+def test_a_key_with_braces_is_refused_everywhere_as_no_template_could_hold_it() -> None:
+    with pytest.raises(BadReference):
+        parse_reference('a["}}"]')
+
+
+@pytest.mark.parametrize("template", ["{{a.m}}", "{{a.l[1]}}", "{{a.n.x}}", "{{nobody}}", "{{a.l.x}}", '{{a.l["²"]}}'])
 def test_a_missing_value_is_an_error_not_a_null(template: str) -> None:
     with pytest.raises(MissingValue):
         resolve(template, VALUES.__getitem__)

@@ -122,7 +122,7 @@ def test_a_store_of_a_newer_release_ends_it_with_78_and_is_left_alone():
 def test_a_state_folder_that_is_open_to_others_ends_it_with_78_and_the_command_that_mends_it():
     with daemon() as place:
         place.stop()
-        os.chmod(place.paths.state_dir, 0o750)
+        Path(place.paths.state_dir).chmod(0o750)
         ended = serve(place.home)
         assert ended.returncode == 78
         assert "chmod 700" in ended.stderr

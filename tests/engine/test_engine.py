@@ -4,9 +4,9 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from orchestrald.core.model import Question
+from orchestrald.core.model import Failure, Question
 from orchestrald.engine.clock import TrioClock
-from orchestrald.errors import Conflict, Denied, Draining, InvalidParams, NotFound, PlanError, WrongState
+from orchestrald.errors import Conflict, Denied, Draining, InternalError, InvalidParams, NotFound, PlanError, WrongState
 from orchestrald.runner.base import Asked, Attempt, Failed, Observer, Outcome, Succeeded
 from support.rig import Gate, Rig, SlowJournal, broken, busy, step
 
@@ -256,6 +256,24 @@ async def test_draining_takes_nothing_new_and_lets_what_runs_come_to_its_end(rig
     assert rig.attempts == [("b", 1)]
 
 
+async def test_draining_waits_for_an_end_that_is_not_yet_written(rig: Rig, autojump_clock: MockClock):
+    journal = SlowJournal()
+    rig.use(journal)
+    gate = Gate()
+    rig.script["work"] = [gate]
+    async with rig.running() as engine:
+        await rig.submit(step("a"))
+        await gate.begun.wait()
+        journal.hold()
+        gate.open.set()
+        await wait_all_tasks_blocked()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(engine.drain, 30)
+            await wait_all_tasks_blocked()
+            journal.go_on()
+        assert "step.succeeded a" in rig.types()
+
+
 async def test_draining_ends_when_its_time_is_over(rig: Rig, autojump_clock: MockClock):
     rig.script["work"] = [busy(1_000)]
     async with rig.running() as engine:
@@ -381,3 +399,79 @@ async def test_a_failed_attempt_says_no_more_than_its_failure(rig: Rig, autojump
     async with rig.running():
         state = await rig.run(step("a"))
     assert "plain words" in (state.answer or "")
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        Failed(Failure("broken", "no file \udcff here")),
+        Failed(Failure("broken", "it broke", details={"share": float("nan")})),
+        Asked(Question("clarification", "which?", schema={"const": object()})),
+    ],
+)
+async def test_what_a_plugin_says_and_nobody_could_store_fails_its_step_and_never_the_daemon(
+    rig: Rig, autojump_clock: MockClock, outcome: Outcome
+):
+    rig.script["work"] = [outcome]
+    async with rig.running() as engine:
+        state = await rig.run(step("a"))
+        assert engine.failure is None
+    assert state.state == "failed"
+    assert state.runs["a"].failure is not None
+
+
+async def test_a_violation_that_names_a_file_whose_name_is_no_text_is_recorded_all_the_same(
+    rig: Rig, autojump_clock: MockClock
+):
+    async def plants(_attempt: Attempt, observer: Observer) -> Outcome:
+        observer.violation("protected_create", "/workspace/.env\udcff was created", True)
+        return Succeeded({})
+
+    rig.script["work"] = [plants]
+    async with rig.running() as engine:
+        await rig.run(step("a"))
+        await wait_all_tasks_blocked()
+        assert engine.failure is None
+    assert "step.violation a" in rig.types()
+
+
+def _wrong(*_: object) -> None:
+    raise RuntimeError("two and two are five")
+
+
+async def test_a_bug_of_ours_ends_one_interaction_in_words_and_nothing_else(
+    rig: Rig, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+):
+    gate = Gate()
+    rig.script["other"] = [gate]
+    async with rig.running() as engine:
+        unharmed = await rig.submit(step("b", "other"))
+        await gate.begun.wait()
+
+        with monkeypatch.context() as patch:
+            patch.setattr("orchestrald.core.scheduling.parameters", _wrong)
+            with pytest.raises(InternalError):
+                await rig.submit(step("a"))
+        gate.open.set()
+        assert (await rig.end_of(unharmed.id)).state == "completed"
+        assert engine.failure is None
+
+
+async def test_a_bug_in_the_middle_leaves_an_answer_and_a_final_state(
+    rig: Rig, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+):
+    gate = Gate()
+    rig.script["work"] = [gate]
+    async with rig.running():
+        state = await rig.submit(step("a"), step("b", "other", depends_on=["a"]))
+        await gate.begun.wait()
+
+        monkeypatch.setattr("orchestrald.core.scheduling.parameters", _wrong)
+        gate.open.set()
+        with pytest.raises(InternalError):
+            await rig.engine.wait(state.id, 60)
+        await wait_all_tasks_blocked()
+        row = await rig.store.reader.interaction(state.id)
+        assert row is not None
+        assert row.state == "failed"
+        assert "two and two are five" in (row.answer or "")

@@ -111,6 +111,13 @@ async def test_the_operators_append_is_the_default(workspace: Path):
     assert (workspace / "log").read_text(encoding="utf-8") == "xx"
 
 
+@pytest.mark.parametrize("path", [".git/hooks/pre-commit", "sub/.env.local", ".bashrc", "a/.vscode/tasks.json"])
+async def test_what_other_programs_execute_or_trust_is_not_written(workspace: Path, path: str):
+    written = await call("file_write", workspace, path=path, content="x")
+    assert written.failure.code == "protected"
+    assert not (workspace / path).exists()
+
+
 async def test_read_only_writes_nothing(workspace: Path):
     denied = await call("file_write", workspace, {"sandbox_mode": "read_only"}, path="a", content="x")
     assert denied.failure.code == "denied"
