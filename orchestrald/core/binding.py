@@ -12,7 +12,10 @@ from orchestrald.core.interaction import Interaction, Run
 from orchestrald.core.references import Lookup, MissingValue, follow, parse_reference, resolve
 
 MAX_PARAMS = 16 * 1024 * 1024
+"""Bytes of JSON that a step's parameters may come to."""
+
 MAX_ITEMS = 20_000
+"""Items of one `for_each`: as many as a plan may have steps."""
 
 
 def parameters(state: Interaction, run: Run) -> dict[str, Any]:

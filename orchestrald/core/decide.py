@@ -244,7 +244,6 @@ def _cancel(turn: Turn, it: i.CancelRequested) -> None:
     turn.emit("interaction.cancelling", {"by": it.by, "reason": it.reason})
     for run in state.runs.values():
         if run.state is S.RUNNING and run.children is None:
-            run.stopping = True
             turn.ask(StopAction(run.id))
 
 

@@ -82,10 +82,6 @@ TYPES: dict[str, Type] = {
     "external.event": Type("external_event", "something happened outside: kind, correlation, payload"),
 }
 
-EXECUTION_PROGRESS = "execution_progress"
-"""The original's category of every `step.*` trace."""
-
-
 def upcast(event: Event) -> Event:
     """An event of an older version in today's shape. There is only version 1 so far."""
     return event

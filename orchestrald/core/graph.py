@@ -11,8 +11,6 @@ from typing import Any
 from orchestrald.core.model import ActionSpec, Plan, Retry, Step, StepKind
 from orchestrald.core.references import is_dynamic
 
-NO_RETRY = Retry(max=0)
-
 
 @dataclass(frozen=True, slots=True)
 class Node:

@@ -47,7 +47,6 @@ class Run:
     item: Any = None
     children: "list[Run] | None" = None
     open_children: int = 0
-    stopping: bool = False
     queued: int = 0
     retries: int = 0
 

@@ -27,7 +27,7 @@ class Problem(NamedTuple):
 
 
 class PlanLimits(NamedTuple):
-    """How large a plan may be. Steps made by `for_each` at run time count against `items` of their step."""
+    """How large a plan may be. The items of a `for_each` are limited where they become known, in `binding`."""
 
     steps: int = 20_000
     depth: int = 32
