@@ -82,6 +82,7 @@ TYPES: dict[str, Type] = {
     "external.event": Type("external_event", "something happened outside: kind, correlation, payload"),
 }
 
+
 def upcast(event: Event) -> Event:
     """An event of an older version in today's shape. There is only version 1 so far."""
     return event
