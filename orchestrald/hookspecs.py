@@ -66,6 +66,8 @@ class Confinement:
     the names of the daemon's variables that may be handed on where a manifest asks for them. `protected` missing
     means the built-in names (.git and its like). `limits` are the sandbox's own by name (`memory_bytes`,
     `processes`, ...); what is missing keeps its default. `run_as` is a (uid, gid), missing for the daemon's own.
+    `destinations` are host:port entries for network proxy; empty means no network. `masked` are paths that are hidden
+    wherever they would be shown, relative ones beneath the workspace.
     """
 
     mode: str = "read_only"
@@ -80,6 +82,8 @@ class Confinement:
     protected: tuple[str, ...] | None = None
     limits: Mapping[str, int] = field(default_factory=dict)
     run_as: tuple[int, int] | None = None
+    destinations: tuple[str, ...] = ()
+    masked: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

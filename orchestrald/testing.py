@@ -17,7 +17,7 @@ from orchestrald.core import schema
 from orchestrald.core.model import ActionSpec, Failure, Question
 from orchestrald.core.questions import digest
 from orchestrald.hookspecs import Action
-from orchestrald.runner.base import Asked, Attempt, Failed, Outcome, Succeeded
+from orchestrald.runner.base import Asked, Attempt, Failed, Outcome, Succeeded, Violation
 from orchestrald.runner.pool import LocalRunner
 
 
@@ -28,7 +28,7 @@ class Checked:
     outcome: Outcome
     logs: list[tuple[str, str]] = field(default_factory=list)
     reports: list[tuple[float | None, float | None, str]] = field(default_factory=list)
-    violations: list[tuple[str, str, bool]] = field(default_factory=list)
+    violations: list[Violation] = field(default_factory=list)
 
     @property
     def output(self) -> dict[str, Any]:
@@ -56,7 +56,7 @@ class _Notes:
     def __init__(self) -> None:
         self.logs: list[tuple[str, str]] = []
         self.reports: list[tuple[float | None, float | None, str]] = []
-        self.violations: list[tuple[str, str, bool]] = []
+        self.violations: list[Violation] = []
 
     def progress(self, done: float | None, total: float | None, message: str) -> None:
         self.reports.append((done, total, message))
@@ -64,8 +64,8 @@ class _Notes:
     def log(self, level: str, message: str) -> None:
         self.logs.append((level, message))
 
-    def violation(self, kind: str, evidence: str, certain: bool) -> None:
-        self.violations.append((kind, evidence, certain))
+    def violation(self, seen: Violation) -> None:
+        self.violations.append(seen)
 
 
 def actions_of(plugin: ModuleType, settings: Mapping[str, Any] | None = None) -> dict[str, Action]:

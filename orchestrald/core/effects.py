@@ -6,14 +6,14 @@ safe to ask for again: a crash between the commit and the effect makes `Recovere
 
 from typing import Any, NamedTuple
 
-from orchestrald.core.model import Failure
+from orchestrald.core.model import Failure, StepSandbox
 
 
 class RunAction(NamedTuple):
     """Run one attempt of a step; answered by ActionSucceeded, ActionFailed, ActionAsked or ActionStopped.
 
     `params` are resolved. `answer` is what a person said to the question that this attempt follows, `state` the
-    plugin's own opaque string from that question; both missing on a first run.
+    plugin's own opaque string from that question; both missing on a first run. `sandbox` is what the plan narrows.
     """
 
     step_id: str
@@ -25,6 +25,7 @@ class RunAction(NamedTuple):
     answer: Any = None
     approval: Any = None
     state: str | None = None
+    sandbox: StepSandbox | None = None
 
 
 class StopAction(NamedTuple):

@@ -76,7 +76,7 @@ TYPES: dict[str, Type] = {
     "step.cancelled": Type(_TRACE, "the step was stopped"),
     "step.interrupted": Type(_TRACE, "the daemon died while the step ran: attempt"),
     "step.superseded": Type(_TRACE, "a replan replaced the step"),
-    "step.violation": Type(_TRACE, "the step ran into the sandbox: kind, evidence, certain"),
+    "step.violation": Type(_TRACE, "the step ran into the sandbox: kind, evidence, certain, path?, backend?, mode?"),
     "assistant.output": Type("assistant_output", "the answer in words: text, status"),
     "artifact.stored": Type("artifact", "a reference was stored: digest, size, media_type, name"),
     "external.event": Type("external_event", "something happened outside: kind, correlation, payload"),

@@ -8,7 +8,7 @@ change how a running plan retries.
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrald.core.model import ActionSpec, Plan, Retry, Step, StepKind
+from orchestrald.core.model import ActionSpec, Plan, Retry, Step, StepKind, StepSandbox
 from orchestrald.core.references import is_dynamic
 
 
@@ -31,6 +31,7 @@ class Node:
     retry: Retry
     idempotent: bool
     approval: str
+    sandbox: StepSandbox | None
     sources: tuple[int, ...]
     dependents: list[int] = field(default_factory=list)
 
@@ -108,6 +109,7 @@ def _node(index: int, step: Step, spec: dict[str, Any], ids: dict[str, int]) -> 
         # A plan may declare a step less repeatable than its action, never more: the action's author knows.
         idempotent=spec.get("idempotent", False) and step.idempotent is not False,
         approval=spec.get("approval", "auto"),
+        sandbox=step.sandbox,
         sources=tuple(ids[name] for name in dict.fromkeys(step.depends_on)),
     )
 

@@ -56,6 +56,20 @@ class IoBinding(BaseModel):
     required: bool = True
 
 
+class StepSandbox(BaseModel):
+    """How much less than its action is granted a step wants. Whatever it says, it can only narrow.
+
+    `memory` in bytes. Missing: what is granted.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    mode: Literal["read_only", "workspace_write"] | None = None
+    network: Literal["off", "proxy", "host"] | None = None
+    memory: int | None = Field(None, gt=0, le=1 << 50)
+    processes: int | None = Field(None, gt=0, le=1_000_000)
+
+
 class Step(BaseModel):
     """One node of a plan: an action with parameters, or a wait. Empty `exports` promises nothing in particular."""
 
@@ -73,6 +87,7 @@ class Step(BaseModel):
     timeout: Seconds | None = None
     retry: Retry | None = None
     idempotent: bool | None = None
+    sandbox: StepSandbox | None = None
 
 
 class Plan(BaseModel):

@@ -70,9 +70,8 @@ def _start(turn: Turn, run: Run) -> bool:
     attempt = run.attempt + 1
     turn.emit("step.started", {"attempt": attempt}, run.id)
     state = run.question.state if run.question else None
-    turn.ask(
-        RunAction(run.id, node.action, params, attempt, run.revision, node.timeout, run.answer, run.approval, state)
-    )
+    asked = (run.id, node.action, params, attempt, run.revision, node.timeout)
+    turn.ask(RunAction(*asked, run.answer, run.approval, state, node.sandbox))
     return True
 
 

@@ -80,6 +80,7 @@ class Attempts:
             answers=effect.answer,
             approval=effect.approval,
             state=effect.state,
+            sandbox=effect.sandbox,
         )
 
     async def _report(self, step_id: str, outcome: Outcome, ms: int) -> Input:

@@ -49,7 +49,7 @@ from orchestrald.errors import (
 from orchestrald.interpreter.base import Interpreter
 from orchestrald.planner.base import Planner
 from orchestrald.protocol.foreign_text import plain
-from orchestrald.runner.base import Observer, Runner
+from orchestrald.runner.base import Observer, Runner, Violation
 from orchestrald.store.base import Batch, Journal, Reader, ReferenceStore, RequestRow
 
 log = logging.getLogger("orchestrald.engine")
@@ -401,9 +401,10 @@ class _Observer:
     def log(self, level: str, message: str) -> None:
         self._engine.spectators.log(self._actor.state.id, self._step_id, level, message)
 
-    def violation(self, kind: str, evidence: str, certain: bool) -> None:
+    def violation(self, seen: Violation) -> None:
         # Plain: evidence may quote a file name of the plugin's choice, which need not be text that can be stored.
-        data = {"kind": kind, "evidence": plain(evidence), "certain": certain}
+        about = {name: plain(value) for name, value in seen._asdict().items() if isinstance(value, str) and value}
+        data = {**about, "certain": seen.certain}
         self._engine.record_violation(self._actor, self._step_id, data)
 
 

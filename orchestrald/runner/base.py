@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
 from orchestrald.actions import LoadedAction
-from orchestrald.core.model import Failure, Question
+from orchestrald.core.model import Failure, Question, StepSandbox
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt of a step. `timeout` in seconds, missing means none; `params` are resolved, not yet validated."""
+    """One attempt of a step. `timeout` in seconds, missing means none; `params` are resolved, not yet validated.
+
+    `sandbox` is how much less than what is granted the plan wants; missing: it is silent.
+    """
 
     interaction_id: str
     step_id: str
@@ -27,6 +30,21 @@ class Attempt:
     answers: Any = None
     approval: Any = None
     state: str | None = None
+    sandbox: StepSandbox | None = None
+
+
+class Violation(NamedTuple):
+    """One bound of the sandbox that was met. `evidence` is words; `certain` False means that it is inferred.
+
+    `path` is the file it is about, `backend` and `mode` what confined the program; empty where there is none.
+    """
+
+    kind: str
+    evidence: str
+    certain: bool = True
+    path: str = ""
+    backend: str = ""
+    mode: str = ""
 
 
 class Succeeded(NamedTuple):
@@ -51,7 +69,7 @@ class Observer(Protocol):
 
     def log(self, level: str, message: str) -> None: ...
 
-    def violation(self, kind: str, evidence: str, certain: bool) -> None:
+    def violation(self, seen: Violation) -> None:
         """The attempt ran into the sandbox; the engine records this one as an event."""
         ...
 

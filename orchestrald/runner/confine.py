@@ -7,6 +7,7 @@ Rules of this file:
   own `mode: none`.
 """
 
+import logging
 import os
 import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,56 +20,37 @@ import trio
 import orchestrald_sandbox as sandbox
 from orchestrald.errors import SandboxUnavailable
 from orchestrald.hookspecs import ActionError, Confinement
-from orchestrald.manifest import Limits as ManifestLimits
-from orchestrald.manifest import SandboxRequest
 from orchestrald.protocol.foreign_text import tail
+from orchestrald.runner.base import Violation
+from orchestrald.runner.enclosed import Enclosed, Used
+from orchestrald.runner.grants import Command, operator_policy, policy_of
 from orchestrald.runner.process import Bounds, Ended, run_process
-from orchestrald.runner.spawn import BUSY_PAUSE, BUSY_RETRIES, Enclosure, Program
-from orchestrald.runner.violations import Violation, of_ended
+from orchestrald.runner.spawn import BUSY_PAUSE, BUSY_RETRIES, Program
+from orchestrald.runner.violations import of_ended
 
 PROTECTED = sandbox.PROTECTED
 """Names that are never written beneath a workspace: what they hold is executed or trusted by other programs."""
 
+OnViolation = Callable[[Violation], None]
+
+_log = logging.getLogger(__name__)
 _LOADER = ("LD_", "DYLD_", "GLIBC_", "MALLOC_")
-_NETWORK = {"none": sandbox.Network.OFF, "allow": sandbox.Network.PROXY, "full": sandbox.Network.HOST}
 _SHELL_SIGNALS = range(129, 129 + 64)
-
-
-_ASKS_NOTHING = sandbox.Request()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
-    """A program as it is asked for. Empty `folder` and `workspace`: there is none. `scratch` is always there.
-
-    `env` is literal and laid over the sandbox's own variables; `env_pass` are names asked for of the daemon's.
-    `path` is where a bare program name is looked up; empty means the sandbox's own PATH.
-    """
-
-    argv: Sequence[str]
-    confinement: Confinement
-    scratch: str
-    folder: str = ""
-    workspace: str = ""
-    cwd: str = ""
-    env: Mapping[str, str]
-    env_pass: tuple[str, ...] = ()
-    path: str = ""
-    stdin: bytes = b""
-    request: sandbox.Request = _ASKS_NOTHING
+_FATAL = {"protected_create": "protected_create", "disk_growth": "disk_growth", "pids": "too_many_processes"}
+"""Violations that make a step fail whatever the program said, and the code of that failure."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finished:
     """A program that was executed. `status` is its exit status, or minus the signal that killed it.
 
-    `backend` is `none` or the name of what confined it.
+    `backend` is `none` or the name of what confined it. `oom`: it, or one of its processes, was killed for memory.
     """
 
     ended: Ended
     status: int
     backend: str
-    violations: tuple[Violation, ...]
+    oom: bool = False
 
     @property
     def sandboxed(self) -> bool:
@@ -96,13 +78,14 @@ class Confiner:
         self._environ = os.environ if environ is None else environ
         self._slots = trio.CapacityLimiter(parallel or 2 * (os.cpu_count() or 1))
         self._asking = trio.Lock()
+        self._cgroups: sandbox.cgroups.Cgroups | None = None
         self._hosts: dict[tuple[str | None, tuple[int, int] | None], sandbox.Host] = {}
         self._probes: dict[tuple[object, ...], sandbox.Probe] = {}
 
     async def health(self, confinement: Confinement) -> sandbox.Probe:
         """Does what `confinement` asks for hold here? Asked of the kernel once per kind of policy, then remembered."""
         try:
-            policy = _operator(confinement)
+            policy = operator_policy(confinement)
             if policy.mode is sandbox.Mode.NONE:
                 return sandbox.Probe(ok=True, weaker=("mode none: nothing is confined",))
             return (await self._host(confinement, policy))[1]
@@ -111,87 +94,107 @@ class Confiner:
         except sandbox.PolicyError as error:
             return sandbox.Probe(ok=False, reason=str(error))
 
-    async def run(self, command: Command, bounds: Bounds, on_stderr: Callable[[bytes], None] | None = None) -> Finished:
+    async def run(
+        self,
+        command: Command,
+        bounds: Bounds,
+        on_violation: OnViolation,
+        on_stderr: Callable[[bytes], None] | None = None,
+    ) -> Finished:
         """Run it to its end or to a bound, with no process left behind; a slot is waited for first.
 
-        Raises SandboxUnavailable, or ActionError `cannot_run` when the program or a folder is not as it must be.
+        Each violation is told, as soon as it is known. Raises SandboxUnavailable, or ActionError: `cannot_run` when the
+        program or a folder is not as it must be, and the codes of violations that are no matter of opinion.
         """
+        mode = command.confinement.mode
+
+        def told(seen: Violation) -> None:
+            on_violation(seen._replace(backend="none" if mode == "none" else "bubblewrap", mode=mode))
+
         async with self._slots:
             try:
-                return await self._run(command, bounds, on_stderr)
+                return await self._run(command, bounds, told, on_stderr)
             except sandbox.Unavailable as error:
+                told(Violation("setup_failed", error.reason))
                 raise SandboxUnavailable(error.reason, hint=error.hint) from None
             except sandbox.SandboxError as error:
+                told(Violation("exec_failed", str(error)))
                 raise ActionError(str(error), code="cannot_run") from None
 
-    async def _run(self, command: Command, bounds: Bounds, on_stderr: Callable[[bytes], None] | None) -> Finished:
-        policy = self._policy(command)
+    async def _run(
+        self, command: Command, bounds: Bounds, told: OnViolation, on_stderr: Callable[[bytes], None] | None
+    ) -> Finished:
+        policy = policy_of(command, self._private)
         confined = policy.mode is not sandbox.Mode.NONE
         host = None
         if confined:
             host, probe = await self._host(command.confinement, policy)
             if not probe.ok:
                 raise sandbox.Unavailable(probe.reason, probe.hint)
-        found = sandbox.resolve(
-            command.argv,
-            folder=command.folder or policy.cwd or "/",
-            path=command.path or sandbox.environment.PATH,
-            home=self._home,
-        )
+        else:
+            _log.warning("%s runs without a sandbox: the operator's mode is none", command.argv[0])
+        found = self._resolved(command, policy)
         policy = policy.reading(found.read_roots)
         if confined:
             policy = policy.checked(private=self._private)
-        env = self._environment(command, found.path, confined)
+        env = self._environment(command, found.path, policy)
         for attempt in range(BUSY_RETRIES + 1):
-            finished = await self._once(policy, found.argv, env, host, command, bounds, on_stderr)
+            start = _Start(policy, found.argv, env, host, command, bounds, told, on_stderr)
+            finished = await self._once(start)
             if finished is not None:
                 return finished
             if attempt < BUSY_RETRIES:
                 await trio.sleep(BUSY_PAUSE)
         raise sandbox.CommandError(f"{found.argv[0]} is still being written to")
 
-    async def _once(
-        self,
-        policy: sandbox.Policy,
-        argv: Sequence[str],
-        env: Mapping[str, str],
-        host: sandbox.Host | None,
-        command: Command,
-        bounds: Bounds,
-        on_stderr: Callable[[bytes], None] | None,
-    ) -> Finished | None:
+    def _resolved(self, command: Command, policy: sandbox.Policy) -> sandbox.Resolved:
+        return sandbox.resolve(
+            command.argv,
+            folder=command.folder or policy.cwd or "/",
+            path=command.path or sandbox.environment.PATH,
+            home=self._home,
+        )
+
+    async def _once(self, start: "_Start") -> Finished | None:
         """None: the program's file was busy, and it was not executed."""
-        guarded = host is not None and policy.mode is sandbox.Mode.WORKSPACE_WRITE
-        prepare = partial(sandbox.prepare, policy, argv, env, host)
+        policy = start.policy
+        guarded = start.host is not None and policy.mode is sandbox.Mode.WORKSPACE_WRITE
+        prepare = partial(sandbox.prepare, policy, start.argv, start.env, start.host)
         # Looking for protected names walks the workspace, which takes long where that is large.
         prepared = await trio.to_thread.run_sync(prepare) if guarded else prepare()
-        status_fd = prepared.status_read_fd
         made: tuple[sandbox.protected.Violation, ...] = ()
         try:
-            ended = await run_process(
-                Program(
-                    prepared.argv,
-                    prepared.env,
-                    cwd=prepared.cwd,
-                    stdin=command.stdin,
-                    pass_fds=prepared.pass_fds,
-                    started=prepared.close,
-                    enclosure=None if status_fd is None else _enclosure(status_fd, policy.limits.memory_bytes),
-                ),
-                bounds,
-                on_stderr,
-            )
+            ended, used = await self._to_its_end(prepared, start)
         except OSError as error:
-            raise sandbox.CommandError(f"{argv[0]} could not be started: {error.strerror}") from None
+            raise sandbox.CommandError(f"{start.argv[0]} could not be started: {error.strerror}") from None
         finally:
             prepared.abandon()
             if guarded:
                 # Also when cancelled: what a stopped run has planted is as dangerous as what a finished one has.
                 with trio.CancelScope(shield=True):
-                    made = await trio.to_thread.run_sync(self._quarantine, policy, prepared, command)
-        if host is not None and not host.has_bind_fd and not prepared.roots_unmoved():
+                    made = await trio.to_thread.run_sync(self._quarantine, policy, prepared, start.command)
+        if start.host is not None and not start.host.has_bind_fd and not prepared.roots_unmoved():
             raise sandbox.PolicyError("a granted folder was replaced by another while the program was started")
-        return _judged(ended, host, made)
+        return _judged(ended, used, start, made)
+
+    async def _to_its_end(self, prepared: sandbox.Prepared, start: "_Start") -> tuple[Ended, Used]:
+        program = Program(
+            prepared.argv,
+            prepared.env,
+            cwd=prepared.cwd,
+            stdin=start.command.stdin,
+            pass_fds=prepared.pass_fds,
+            started=prepared.close,
+        )
+        if prepared.status_read_fd is None:
+            return await run_process(program, start.bounds, start.on_stderr), Used()
+
+        def denied(evidence: str) -> None:
+            start.told(Violation("network_denied", evidence))
+
+        enclosed = Enclosed(prepared, start.policy, self._cgroups or sandbox.cgroups.Cgroups(), denied)
+        program = replace(program, enclosure=enclosed.enclosure())
+        return await enclosed.run(program, start.bounds, start.on_stderr)
 
     def _quarantine(
         self, policy: sandbox.Policy, prepared: sandbox.Prepared, command: Command
@@ -199,24 +202,12 @@ class Confiner:
         target = self._state / "quarantine" / os.path.basename(command.scratch)
         return sandbox.protected.after(policy.roots(), policy.protected, prepared.protected_before, str(target))
 
-    def _policy(self, command: Command) -> sandbox.Policy:
-        """The operator's policy, narrowed by the manifest, on the folders of this run."""
-        operator = _operator(command.confinement)
-        confined = operator.mode is not sandbox.Mode.NONE
-        # Where the operator has said none, a manifest's silence about the matter is not a wish for a sandbox.
-        asked = command.request if confined else sandbox.Request(limits=command.request.limits)
-        return replace(
-            sandbox.tighten(operator, asked),
-            workspace=os.path.realpath(command.workspace) if command.workspace else None,
-            plugin_dir=os.path.realpath(command.folder) if command.folder else None,
-            scratch=os.path.realpath(command.scratch),
-            cwd=os.path.realpath(command.cwd) if command.cwd else None,
-            masked=(*sandbox.MASKED, *self._private),
-        )
-
-    def _environment(self, command: Command, path: Sequence[str], confined: bool) -> dict[str, str]:
+    def _environment(self, command: Command, path: Sequence[str], policy: sandbox.Policy) -> dict[str, str]:
+        confined = policy.mode is not sandbox.Mode.NONE
         own = {} if confined else {"home": command.scratch, "temporary": command.scratch}
         env = sandbox.environment.base(path=path, timezone=self._environ.get("TZ"), **own)
+        if confined and policy.network is sandbox.Network.PROXY:
+            env |= sandbox.listener.environment()
         granted = [name for name in command.env_pass if name in command.confinement.env_pass]
         env |= sandbox.environment.inherited(granted, self._environ)
         for name, value in command.env.items():
@@ -248,55 +239,10 @@ class Confiner:
             self._probes[key] = await trio.to_thread.run_sync(partial(sandbox.probe, host, self._state, asked))
 
     def _inspect(self, bwrap: str | None, run_as: tuple[int, int] | None) -> sandbox.Host:
+        if self._cgroups is None:
+            self._cgroups = sandbox.cgroups.find()
         users = () if run_as is None else (run_as,)
         return sandbox.inspect(self._state, bwrap=bwrap, users=users)
-
-
-def manifest_request(asked: SandboxRequest, limits: ManifestLimits) -> sandbox.Request:
-    """What a manifest asks for, in the sandbox's words. Only ever used to narrow."""
-    writes = any(path.startswith("${workspace}") for path in asked.write)
-    return sandbox.Request(
-        mode=sandbox.Mode.WORKSPACE_WRITE if writes else sandbox.Mode.READ_ONLY,
-        network=_NETWORK[asked.network],
-        limits=replace(_MOST, memory_bytes=limits.memory, processes=limits.pids),
-    )
-
-
-def shows_workspace(asked: SandboxRequest) -> bool:
-    return any(path.startswith("${workspace}") for path in (*asked.read, *asked.write))
-
-
-def refused(confinement: Confinement, request: sandbox.Request) -> tuple[str, ...]:
-    """What a manifest asks for and the operator has not granted, in words; empty when all is granted."""
-    try:
-        return sandbox.refused(_operator(confinement), request)
-    except sandbox.PolicyError:
-        return ()  # the run itself will say so
-
-
-_MOST = sandbox.Limits(**dict.fromkeys((name for name, _ in sandbox.Limits().items()), 1 << 62))
-"""Asks for nothing less than there is: `tighten` takes the smaller of each."""
-
-
-def _operator(confinement: Confinement) -> sandbox.Policy:
-    """The operator's words as a policy. PolicyError names a word that is none: it never becomes a default."""
-    defaults = sandbox.Limits()
-    known = dict(defaults.items())
-    for name in confinement.limits:
-        if name not in known:
-            raise sandbox.PolicyError(f"limits.{name} is not one of {', '.join(known)}")
-    return sandbox.Policy(
-        mode=sandbox.parse(sandbox.Mode, confinement.mode, "sandbox.mode"),
-        backend=sandbox.parse(sandbox.Backend, confinement.backend, "sandbox.backend"),
-        fs_read=sandbox.parse(sandbox.FsRead, confinement.fs_read, "sandbox.fs_read"),
-        network=sandbox.parse(sandbox.Network, confinement.network, "sandbox.network"),
-        unix_sockets=confinement.unix_sockets,
-        writable_roots=tuple(os.path.realpath(path) for path in confinement.writable_roots),
-        read_roots=tuple(os.path.realpath(path) for path in confinement.read_roots),
-        protected=sandbox.PROTECTED if confinement.protected is None else confinement.protected,
-        limits=sandbox.Limits(**(known | dict(confinement.limits))),
-        run_as=confinement.run_as,
-    )
 
 
 def _kind(policy: sandbox.Policy, host: sandbox.Host) -> tuple[object, ...]:
@@ -306,25 +252,59 @@ def _kind(policy: sandbox.Policy, host: sandbox.Host) -> tuple[object, ...]:
     return (*words, host.bwrap, about.st_mtime_ns, about.st_ino)
 
 
-def _enclosure(status_fd: int, memory: int) -> Enclosure:
-    return Enclosure(
-        status_fd,
-        first_process=lambda written: sandbox.status.read(written).child,
-        too_much=lambda pid: sandbox.limits.rss_of_tree(pid) > memory,
-    )
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """One start of a program: under which policy, and who hears of it."""
+
+    policy: sandbox.Policy
+    argv: Sequence[str]
+    env: Mapping[str, str]
+    host: sandbox.Host | None
+    command: Command
+    bounds: Bounds
+    told: OnViolation
+    on_stderr: Callable[[bytes], None] | None
 
 
-def _judged(ended: Ended, host: sandbox.Host | None, made: tuple[sandbox.protected.Violation, ...]) -> Finished | None:
+def _judged(ended: Ended, used: Used, start: _Start, made: tuple[sandbox.protected.Violation, ...]) -> Finished | None:
     """What bwrap's status, exit code and last words come to. None: the program's file was busy."""
-    status = ended.returncode if host is None else _status_inside(ended)
-    stderr = ended.stderr.value()
-    if status in (126, 127) and stderr.startswith(b"prlimit: failed to execute"):
-        if b"Text file busy" in stderr:
+    if refusal := _not_executed(ended, start):
+        if "Text file busy" in refusal:
             return None
-        raise sandbox.CommandError(tail(stderr).removeprefix("prlimit: "))
-    planted = [Violation("protected_create", _told(each), True) for each in made]
-    met = of_ended(ended, status, sandboxed=host is not None)
-    return Finished(ended, status, "none" if host is None else "bubblewrap", (*planted, *met))
+        raise sandbox.CommandError(refusal)
+    status = ended.returncode if start.host is None else _status_inside(ended)
+    seen = [Violation("protected_create", _in_words(each), path=each.path) for each in made]
+    if used.counted.oom:
+        seen.append(Violation("oom", "its processes held more memory together than their limit"))
+    if used.counted.processes:
+        seen.append(Violation("pids", "it was refused a process: it had as many as its limit", certain=True))
+    if used.disk:
+        seen.append(Violation("disk_growth", used.disk))
+    known = {each.kind for each in seen}
+    seen += [each for each in of_ended(ended, status, sandboxed=start.host is not None) if each.kind not in known]
+    for each in seen:
+        start.told(each)
+    for each in seen:
+        if each.kind in _FATAL and not (each.kind == "pids" and ended.end != "processes"):
+            said = "; ".join(other.evidence for other in seen if other.kind == each.kind)
+            raise ActionError(said, code=_FATAL[each.kind])
+    oom = ended.end == "memory" or (used.counted.oom and status == -signal.SIGKILL)
+    return Finished(ended, status, "none" if start.host is None else "bubblewrap", oom)
+
+
+def _not_executed(ended: Ended, start: _Start) -> str:
+    """Why the kernel did not execute the program, in words; empty when it did."""
+    if ended.end != "exited":
+        return ""
+    stderr = ended.stderr.value()
+    unconfined, told = start.host is None, sandbox.status.read(ended.status)
+    if not unconfined and told.child is not None and told.exit_code is None and stderr.startswith(b"bwrap: execvp"):
+        return tail(stderr).removeprefix("bwrap: execvp ")
+    # Where a program sets the limits and executes the command: in mode none, and as another user.
+    code = ended.returncode if unconfined else told.exit_code
+    if code in (126, 127) and stderr.startswith(b"prlimit: failed to execute"):
+        return tail(stderr).removeprefix("prlimit: ")
+    return ""
 
 
 def _status_inside(ended: Ended) -> int:
@@ -337,6 +317,6 @@ def _status_inside(ended: Ended) -> int:
     return 128 - told.exit_code if told.exit_code in _SHELL_SIGNALS else told.exit_code
 
 
-def _told(made: sandbox.protected.Violation) -> str:
+def _in_words(made: sandbox.protected.Violation) -> str:
     where = f"moved to {made.moved_to}" if made.moved_to else "it could not be moved away, look at it"
     return f"{made.path} was created; {where}"

@@ -20,8 +20,9 @@ from orchestrald.hookspecs import ActionError, Confinement
 from orchestrald.manifest import ExternalAction
 from orchestrald.protocol import action as protocol
 from orchestrald.protocol.reply import Malformed
-from orchestrald.runner.base import Asked, Attempt, Failed, Observer, Outcome, Succeeded
-from orchestrald.runner.confine import Command, Confiner, Finished, manifest_request, refused, shows_workspace
+from orchestrald.runner.base import Asked, Attempt, Failed, Observer, Outcome, Succeeded, Violation
+from orchestrald.runner.confine import Confiner, Finished
+from orchestrald.runner.grants import Command, manifest_request, plan_request, refused, workspace_parts
 from orchestrald.runner.output import LogLines
 from orchestrald.runner.process import Bounds
 from orchestrald.runner.scratch import scratch_folder
@@ -80,13 +81,8 @@ class ExternalRunner:
 
     async def _run(self, run: "_Run") -> Finished:
         lines = LogLines(run.observer)
-        finished = await self._confiner.run(run.command(), run.bounds(), lines.feed)
+        finished = await self._confiner.run(run.command(), run.bounds(), run.observer.violation, lines.feed)
         lines.end()
-        for violation in finished.violations:
-            run.observer.violation(*violation)
-        planted = [v.evidence for v in finished.violations if v.kind == "protected_create"]
-        if planted:
-            raise ActionError("; ".join(planted), code="protected_create")
         return finished
 
     async def _exported(self, run: "_Run", said: dict[str, Any] | Outcome) -> Outcome:
@@ -152,7 +148,10 @@ class _Run:
             env_pass=tuple(name for name in how.env_pass if name not in _BY_THE_SANDBOX),
             path=self.path,
             stdin=self._request(),
-            request=asked,
+            reads=workspace_parts(how.sandbox.read),
+            writes=workspace_parts(how.sandbox.write),
+            manifest=asked,
+            plan=plan_request(self.attempt.sandbox),
         )
 
     async def result(self, finished: Finished) -> bytes | None:
@@ -179,7 +178,7 @@ class _Run:
                 timed_out=ended.end in ("timeout", "idle"),
                 retry_timeout=spec.idempotent and "timeout" in how.retry_on,
                 too_large=too_large,
-                oom=ended.end == "memory",
+                oom=finished.oom,
             ),
             strict_stdout=how.strict_stdout,
         )
@@ -195,7 +194,7 @@ class _Run:
             return Asked(value._replace(digest=bound))
         if isinstance(value, Failure):
             if value.code == "invalid_response":
-                self.observer.violation("protocol_error", value.message, True)
+                self.observer.violation(Violation("protocol_error", value.message))
             return Failed(_permitted(value, self.how))
         return value
 
@@ -204,7 +203,8 @@ class _Run:
         return min((t for t in (self.how.limits.timeout, self.attempt.timeout) if t is not None), default=None)
 
     def _workspace(self) -> str:
-        return self.attempt.workspace if shows_workspace(self.how.sandbox) else ""
+        shown = workspace_parts((*self.how.sandbox.read, *self.how.sandbox.write))
+        return self.attempt.workspace if shown else ""
 
     def _environment(self) -> dict[str, str]:
         return protocol.environment(

@@ -40,9 +40,9 @@ else:
     _Selector = selectors.KqueueSelector
 
 WATCH_INTERVAL = 0.25
-"""Seconds between two looks at a sandbox's memory."""
+"""Seconds between two looks at what a sandbox uses."""
 
-End = Literal["exited", "timeout", "idle", "stdout_limit", "stderr_limit", "memory"]
+End = Literal["exited", "timeout", "idle", "stdout_limit", "stderr_limit", "memory", "processes", "disk"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,7 @@ class _Run:
         self._stderr = Capture(bounds.stderr, bounds.stderr_keep)
         self._status = b""
         self._enclosure = program.enclosure
+        self._admitted = False
         self._unsent = memoryview(program.stdin)
         self._open_outputs = 2
         self._selector = _Selector()
@@ -175,12 +176,15 @@ class _Run:
             if self._enclosure is None or inner is None:
                 return
             # In a thread: reading /proc for a hundred processes takes 10 ms.
-            if await trio.to_thread.run_sync(self._enclosure.too_much, inner):
-                self._end = "memory"
+            too_much = await trio.to_thread.run_sync(self._enclosure.too_much, inner)
+            if too_much and not self.gone:
+                self._end = too_much
 
     async def stop(self) -> None:
         """End everything, politely unless it has taken more than its share; bounded, and never raises."""
-        if self._end in ("exited", "timeout", "idle"):
+        waits_at_its_door = self._enclosure is not None and not self._admitted
+        self._admitted = True  # from here on nobody is let in any more
+        if self._end in ("exited", "timeout", "idle") and not waits_at_its_door:
             self._ask_to_end()
             await self._until_gone(self._bounds.stop)
         self._kill()
@@ -247,6 +251,11 @@ class _Run:
             if not data:
                 self._selector.unregister(fd)
         self._status = (self._status + data)[:_CHUNK]
+        if self._enclosure is not None and not self._admitted:
+            first = self._enclosure.first_process(self._status)
+            if first is not None:
+                self._admitted = True
+                self._enclosure.admit(first)
 
     def _write_stdin(self, fd: int) -> None:
         try:

@@ -4,10 +4,11 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from orchestrald.hookspecs import ActionError, Completed, Confinement
+from orchestrald.hookspecs import Completed, Confinement
 from orchestrald.runner import scratch
 from orchestrald.runner.base import Attempt, Observer
-from orchestrald.runner.confine import Command, Confiner
+from orchestrald.runner.confine import Confiner
+from orchestrald.runner.grants import Command, plan_request
 from orchestrald.runner.process import Bounds
 from orchestrald.runner.untouchable import Untouchable
 
@@ -64,6 +65,7 @@ class AttemptShell:
                 env=env,
                 path=env.get("PATH", ""),
                 stdin=stdin,
+                plan=plan_request(self._attempt.sandbox),
             ),
             Bounds(
                 timeout=timeout,
@@ -73,12 +75,8 @@ class AttemptShell:
                 stderr_keep="head",
                 stderr_kill=None,
             ),
+            self._observer.violation,
         )
-        for violation in finished.violations:
-            self._observer.violation(*violation)
-        planted = [v.evidence for v in finished.violations if v.kind == "protected_create"]
-        if planted:
-            raise ActionError("; ".join(planted), code="protected_create")
         ended, status = finished.ended, finished.status
         timed_out = ended.end in ("timeout", "idle")
         return Completed(

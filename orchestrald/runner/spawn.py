@@ -16,6 +16,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import trio
 
@@ -33,12 +34,15 @@ class Enclosure:
 
     `status_fd` is the reading end of bwrap's --json-status-fd, read here and the caller's to close. `first_process`
     finds, in what was read, the process whose death ends all others inside (in our numbering; None: not told yet).
-    `too_much` says of that process whether its tree holds more memory than it may; it is called in a thread.
+    `admit` is called with it, once, while the sandbox waits for the caller to let its command run; what it raises ends
+    the run. `too_much` says of it what it has used too much of, `memory`, `processes` or `disk`, empty when nothing;
+    it is called in a thread, several times a second.
     """
 
     status_fd: int
     first_process: Callable[[bytes], int | None]
-    too_much: Callable[[int], bool]
+    admit: Callable[[int], None]
+    too_much: Callable[[int], Literal["", "memory", "processes", "disk"]]
 
 
 @dataclass(frozen=True, slots=True)

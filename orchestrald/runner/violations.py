@@ -5,10 +5,10 @@ bwrap reports nothing and the kernel answers with an errno, so some of this is i
 
 import re
 import signal
-from typing import NamedTuple
 
 from orchestrald.protocol.action import signal_name
 from orchestrald.protocol.foreign_text import plain
+from orchestrald.runner.base import Violation
 from orchestrald.runner.process import Ended
 
 _BY_END = {
@@ -17,28 +17,23 @@ _BY_END = {
     "stdout_limit": ("output_limit", "it wrote more to stdout than its limit"),
     "stderr_limit": ("output_limit", "it wrote more to stderr than its limit"),
     "memory": ("oom", "its processes held more memory together than their limit"),
+    "processes": ("pids", "it had more processes than its limit"),
+    "disk": ("disk_growth", "it wrote more than its limit"),
 }
 _BY_SIGNAL: dict[int, tuple[str, str]] = {
     signal.SIGXCPU: ("cpu_limit", "it used up its processor time"),
     signal.SIGXFSZ: ("fsize", "it wrote a file past the limit"),
 }
 _DENIALS = re.compile(rb"operation not permitted|permission denied|read-only file system|seccomp", re.IGNORECASE)
+_PATH = re.compile(r"(?<![\w.])/[^\s'\":,;()]+")
 _SNIPPET = 512
-
-
-class Violation(NamedTuple):
-    """One bound that was met. `evidence` is safe to show."""
-
-    kind: str
-    evidence: str
-    certain: bool
 
 
 def of_ended(ended: Ended, status: int, *, sandboxed: bool) -> list[Violation]:
     """`status` is the program's own: an exit status, or minus a signal. Empty when nothing speaks for a violation."""
     if ended.end != "exited":
         kind, evidence = _BY_END[ended.end]
-        return [Violation(kind, evidence, True)]
+        return [Violation(kind, evidence)]
     if status < 0:
         return [_of_signal(-status)]
     if sandboxed and status > 0:
@@ -49,8 +44,8 @@ def of_ended(ended: Ended, status: int, *, sandboxed: bool) -> list[Violation]:
 def _of_signal(number: int) -> Violation:
     known = _BY_SIGNAL.get(number)
     if known is not None:
-        return Violation(known[0], known[1], True)
-    return Violation("killed_signal", f"it was killed by {signal_name(number)}", True)
+        return Violation(known[0], known[1])
+    return Violation("killed_signal", f"it was killed by {signal_name(number)}")
 
 
 def _suspected(stderr: bytes) -> list[Violation]:
@@ -60,4 +55,6 @@ def _suspected(stderr: bytes) -> list[Violation]:
         return []
     start = stderr.rfind(b"\n", 0, match.start()) + 1
     line = stderr[start : start + _SNIPPET].split(b"\n", 1)[0]
-    return [Violation("suspected_denial", plain(line.decode("utf-8", "replace"), _SNIPPET), False)]
+    told = plain(line.decode("utf-8", "replace"), _SNIPPET)
+    path = _PATH.search(told)
+    return [Violation("suspected_denial", told, certain=False, path=path[0] if path else "")]

@@ -10,7 +10,7 @@ starts no command itself, keeps no state.
         process = subprocess.Popen(prepared.argv, env=prepared.env, ...)
 """
 
-from . import environment, limits, protected, status
+from . import cgroups, destinations, environment, limits, listener, protected, status, usage
 from .bubblewrap import Host
 from .errors import CommandError, PolicyError, SandboxError, Unavailable
 from .host import find_bwrap, inspect, weaker
@@ -34,7 +34,7 @@ from .probe import Probe, diagnose, probe
 
 __all__ = [
     "MASKED", "PROTECTED", "Backend", "CommandError", "FsRead", "Host", "Limits", "Mode", "Network", "Policy",
-    "PolicyError", "Prepared", "Probe", "Request", "Resolved", "SandboxError", "Unavailable", "diagnose",
-    "environment", "find_bwrap", "inspect", "limits", "parse", "prepare", "probe", "protected", "refused",
-    "resolve", "status", "tighten", "weaker",
+    "PolicyError", "Prepared", "Probe", "Request", "Resolved", "SandboxError", "Unavailable", "cgroups",
+    "destinations", "diagnose", "environment", "find_bwrap", "inspect", "limits", "listener", "parse", "prepare",
+    "probe", "protected", "refused", "resolve", "status", "tighten", "usage", "weaker",
 ]  # fmt: skip

@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from . import limits as limits_
+from .door import PLACE
 from .environment import HOME
-from .policy import FsRead, Mode, Network, Policy, beneath, depth
+from .policy import FsRead, Network, Policy, beneath, depth
 
 COVERED = ("/dev", "/proc", "/run", "/tmp", "/var/tmp")  # the host's are not visible in any mode
 SMALL = "1048576"  # bytes, for a tmpfs that holds nothing but mount points
@@ -36,11 +37,13 @@ class Host:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Descriptors:
     """The descriptors a run hands over. `roots` and `protected`: path to an O_PATH descriptor of what was
-    checked under that path; a root that is not in it, and None, are mounted by path (an old bwrap).
+    checked under that path; a root that is not in it, and None, are mounted by path (an old bwrap), and so is `etc`.
     `masks`: path to a descriptor of an empty file, or None when the path is a folder."""
 
     seccomp: int
     status: int
+    door: int
+    etc: int | None = None
     roots: Mapping[str, int] = field(default_factory=dict)
     protected: Mapping[str, int | None] = field(default_factory=dict)
     masks: Mapping[str, int | None] = field(default_factory=dict)
@@ -52,8 +55,8 @@ def arguments(policy: Policy, host: Host, fds: Descriptors) -> list[str]:
     exposing = [path for path in early if any(beneath(each, path) for each in bound(policy))]
     return [
         *_namespaces(policy),
-        *(_minimal_root(policy, host) if policy.fs_read is FsRead.MINIMAL else ["--ro-bind", "/", "/"]),
-        *_devices(policy),
+        *(_minimal_root(policy, host, fds.etc) if policy.fs_read is FsRead.MINIMAL else ["--ro-bind", "/", "/"]),
+        *_devices(policy, fds.door),
         *_temporary(policy),
         *_words([_mask(path, fds, sealed=path not in exposing) for path in early]),
         *_binds(policy, fds),
@@ -68,8 +71,9 @@ def arguments(policy: Policy, host: Host, fds: Descriptors) -> list[str]:
 
 
 def command_line(policy: Policy, host: Host, command: list[str]) -> list[str]:
-    """Everything after `--`. The limits are set inside, where the process count is the sandbox's own."""
-    return [*limits_.prlimit(policy.limits, host.prlimit, processes=policy.mode is not Mode.NONE), *command]
+    """Everything after `--`. Limits are set at the door; for another user's process by a program inside."""
+    words = [] if policy.run_as is None else limits_.prlimit(policy.limits, host.prlimit, processes=True)
+    return [*words, *command]
 
 
 def user_switch(policy: Policy, host: Host) -> list[str]:
@@ -85,8 +89,7 @@ def user_switch(policy: Policy, host: Host) -> list[str]:
 
 def bound(policy: Policy) -> tuple[str, ...]:
     """All host paths that are mounted on purpose."""
-    single = (path for path in (policy.plugin_dir, policy.scratch) if path is not None)
-    return tuple(dict.fromkeys((*policy.read_roots, *single, *policy.roots())))
+    return tuple(dict.fromkeys((*policy.read_roots, *policy.checked_roots())))
 
 
 def masks(policy: Policy, existing: Iterable[str]) -> tuple[list[str], list[str]]:
@@ -114,22 +117,23 @@ def _namespaces(policy: Policy) -> list[str]:
     ]  # fmt: skip
 
 
-def _minimal_root(policy: Policy, host: Host) -> list[str]:
+def _minimal_root(policy: Policy, host: Host, etc: int | None) -> list[str]:
     words = ["--ro-bind", "/usr", "/usr"]
     for path, link in host.root_links:
         words += ["--ro-bind", path, path] if link is None else ["--symlink", link, path]
-    words += ["--ro-bind", host.etc, "/etc"]
+    words += ["--ro-bind", host.etc, "/etc"] if etc is None else ["--ro-bind-fd", str(etc), "/etc"]
     if policy.network is Network.HOST and host.resolv_conf is not None:
         words += ["--ro-bind", host.resolv_conf, "/etc/resolv.conf"]
     return words
 
 
-def _devices(policy: Policy) -> list[str]:
+def _devices(policy: Policy, door: int) -> list[str]:
     # /proc is made read-only as a whole: for uid 0 /proc/sys/kernel/core_pattern is writable even without any
     # capability, and a program named there is run by the host's kernel, outside, as root.
     return [
-        "--dev", "/dev", "--size", str(policy.limits.shm_bytes), "--perms", "1777", "--tmpfs", "/dev/shm",
-        "--remount-ro", "/dev", "--proc", "/proc", "--remount-ro", "/proc",
+        "--dev", "/dev", "--file", str(door), PLACE,
+        "--size", str(policy.limits.shm_bytes), "--perms", "1777", "--tmpfs", "/dev/shm", "--remount-ro", "/dev",
+        "--proc", "/proc", "--remount-ro", "/proc",
     ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ written.
 import errno
 import json
 import os
+import resource
 import socket
 import sys
 from typing import Callable  # noqa: UP035  (the system's python may be 3.8)
@@ -81,6 +82,9 @@ def main() -> None:
         "plugin_folder_read_only": failed(lambda: opens(asked["plugin"] + "/made-by-the-probe", NEW), *held),
         "environment_clean": environment <= set(asked["variables"]) | {"PWD"},
         "no_descriptors": len(files) == 4,
+        "limits_set": all(
+            resource.getrlimit(getattr(resource, name))[1] <= most for name, most in asked["limits"].items()
+        ),
         "vsock_refused": not has_family(40),
         "netlink_refused": not has_family(16),
         "unix_sockets_as_granted": has_family(socket.AF_UNIX) == asked["unix_sockets"],

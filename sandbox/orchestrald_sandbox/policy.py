@@ -12,6 +12,7 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Self, TypeVar
 
+from .destinations import Destinations
 from .errors import PolicyError
 
 
@@ -94,9 +95,10 @@ KERNEL_TREES = ("/dev", "/proc", "/sys")
 class Limits:
     """What one command may use up. All are whole numbers above zero; sizes are bytes, CPU is seconds."""
 
-    memory_bytes: int = 1 << 30  # resident, the whole tree; watched or by cgroup
+    memory_bytes: int = 1 << 30  # of all processes together: by control group, or watched
     address_space_bytes: int = 4 << 30  # per process: RLIMIT_AS
     processes: int = 128
+    cpu_percent: int = 100_000  # of one processor, all processes together; held only where there is a control group
     cpu_seconds: int = 60  # per process: RLIMIT_CPU; killed 5 s later where SIGXCPU is ignored
     open_files: int = 512
     file_bytes: int = 256 << 20  # the largest file that can be written
@@ -104,6 +106,8 @@ class Limits:
     tmp_bytes: int = 64 << 20  # /tmp
     var_tmp_bytes: int = 16 << 20
     shm_bytes: int = 16 << 20  # /dev/shm
+    workspace_bytes: int = 1 << 30  # written in one run to everything it may write
+    workspace_files: int = 20_000  # made or changed in one run
 
     def __post_init__(self) -> None:
         for name, value in self.items():
@@ -128,8 +132,10 @@ class Policy:
     backend: Backend = Backend.AUTO
     fs_read: FsRead = FsRead.MINIMAL
     network: Network = Network.OFF
+    destinations: tuple[Destinations, ...] = ()  # for network proxy: every list must allow; the first is the operator's
     unix_sockets: bool = False
     workspace: str | None = None
+    parts: tuple[str, ...] = ()  # of the workspace, read-only: where a manifest wants less than all of it shown
     writable_roots: tuple[str, ...] = ()  # besides the workspace; read-only too in mode read_only
     read_roots: tuple[str, ...] = ()  # files or folders shown read-only at the same path
     plugin_dir: str | None = None  # always read-only
@@ -143,9 +149,11 @@ class Policy:
     def __post_init__(self) -> None:
         if self.mode is not Mode.NONE and self.backend is Backend.NONE:
             raise PolicyError(f"sandbox.mode {self.mode} needs a backend, and sandbox.backend is none")
+        if self.network is Network.PROXY and not (self.destinations and all(map(bool, self.destinations))):
+            raise PolicyError("sandbox.network proxy needs destinations; without any the network is off")
         for path in self.paths():
             check_path(path)
-        for path in (*self.roots(), *self.read_roots, *_some(self.plugin_dir, self.scratch)):
+        for path in (*self.roots(), *self.parts, *self.read_roots, *_some(self.plugin_dir, self.scratch)):
             if path in TOO_WIDE or beneath(path, *KERNEL_TREES):
                 raise PolicyError(f"{path} is too wide to be granted; name a folder further down")
         if self.plugin_dir in self.writable():
@@ -161,7 +169,11 @@ class Policy:
 
     def paths(self) -> tuple[str, ...]:
         single = _some(self.plugin_dir, self.scratch, self.cwd)
-        return (*self.roots(), *self.read_roots, *single, *self.masked)
+        return (*self.roots(), *self.parts, *self.read_roots, *single, *self.masked)
+
+    def checked_roots(self) -> tuple[str, ...]:
+        """What is opened, looked at and mounted by that descriptor: folders that a run could have swapped."""
+        return tuple(dict.fromkeys((*self.roots(), *self.parts, *_some(self.plugin_dir, self.scratch))))
 
     def reading(self, paths: Iterable[str]) -> Self:
         """The same with more read-only paths, such as an interpreter's prefix."""
@@ -175,7 +187,7 @@ class Policy:
         read-only paths: a socket answers `connect` through a read-only mount.
         """
         for secret in private:
-            for root in (*self.roots(), *self.read_roots, *_some(self.plugin_dir, self.scratch)):
+            for root in (*self.checked_roots(), *self.read_roots):
                 if root == secret or beneath(secret, root):
                     raise PolicyError(f"{root}: would show {secret} to a plugin; name a folder further down")
         return self
@@ -187,6 +199,7 @@ class Request:
 
     mode: Mode | None = None
     network: Network | None = None
+    destinations: Destinations | None = None  # of network proxy
     unix_sockets: bool | None = None
     limits: Limits | None = None
     protected: tuple[str, ...] = ()  # besides the operator's
@@ -195,14 +208,20 @@ class Request:
 def tighten(operator: Policy, requested: Request) -> Policy:
     """The operator's policy, narrowed by a request, which may come from a stranger or a model.
 
-    For mode, network, sockets and each limit the stricter of both is taken, so asking for more is not an
+    For mode, network, destinations, sockets and each limit the stricter of both is taken, so asking for more is not an
     error and has no effect (`refused` tells what was not given). Paths, backend, `fs_read` and `run_as`
     cannot be asked for. PolicyError: a sandbox is asked for where the operator has set the backend to none.
     """
+    network = min(operator.network, requested.network or operator.network, key=PERMISSIVENESS.__getitem__)
+    asked = () if requested.destinations is None else (requested.destinations,)
+    destinations = tuple(dict.fromkeys((*operator.destinations, *asked)))
+    if network is Network.PROXY and not (destinations and all(map(bool, destinations))):
+        network = Network.OFF
     return replace(
         operator,
         mode=min(operator.mode, requested.mode or operator.mode, key=PERMISSIVENESS.__getitem__),
-        network=min(operator.network, requested.network or operator.network, key=PERMISSIVENESS.__getitem__),
+        network=network,
+        destinations=destinations if network is Network.PROXY else (),
         unix_sockets=operator.unix_sockets and requested.unix_sockets is not False,
         limits=operator.limits.tightest(requested.limits or operator.limits),
         protected=tuple(dict.fromkeys((*operator.protected, *requested.protected))),

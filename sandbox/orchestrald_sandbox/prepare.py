@@ -1,7 +1,7 @@
 """What is handed to the process call that starts a confined command?
 
 Here descriptors are opened and checked; which words go with them is decided in `bubblewrap.py`. Nothing is
-started.
+started. What was started waits at its door for `limit` and `release`.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from types import TracebackType
 from typing import Self
 
 from . import bubblewrap, protected, seatbelt, seccomp
+from . import limits as limits_
 from .bubblewrap import Descriptors, Host
+from .cgroups import Group
+from .door import Door
 from .errors import PolicyError, Unavailable
 from .host import find_prlimit
-from .limits import prlimit
-from .policy import Backend, Mode, Network, Policy, beneath
+from .policy import Backend, FsRead, Limits, Mode, Policy, beneath
 
 
 @dataclass(slots=True, kw_only=True)
@@ -28,10 +30,13 @@ class Prepared:
     """`subprocess.Popen(argv, env=env, cwd=cwd, pass_fds=pass_fds)` starts it, within a `with` on this
     value.
 
-    Leaving the `with` closes this process's copies of `pass_fds`. `status_read_fd` is then the caller's to
-    read (`status.read` tells what it says) and to close; if the block ended with an exception it is closed
-    as well. None: mode none, there is no sandbox to report. With bwrap the thread that starts it must
+    Leaving the `with` closes this process's copies of `pass_fds`. `status_read_fd` and the door are then the caller's:
+    to read until the sandbox's first process is told (`status.read`), to `limit` that, to `release` it, and in the
+    end to `abandon`; if the block ended with an exception that is done as well. `status_read_fd` None: mode none, there
+    is no sandbox to report and no door to wait at. With bwrap the thread that starts it must
     outlive it: the kernel ties `--die-with-parent` to the thread, not to the process.
+
+    `words` are the sandbox's own, as bwrap reads them from a descriptor: for people.
     """
 
     argv: list[str]
@@ -39,6 +44,9 @@ class Prepared:
     cwd: str | None = "/"
     pass_fds: tuple[int, ...] = ()
     status_read_fd: int | None = None
+    door: Door | None = None
+    limits: Limits | None = None  # to be set at the door; None: a program inside sets them
+    words: tuple[str, ...] = ()
     protected_before: protected.Found = field(default_factory=protected.Found)
     identities: tuple[tuple[str, int, int], ...] = ()
 
@@ -48,9 +56,31 @@ class Prepared:
             os.close(number)
         self.pass_fds = ()
 
+    def limit(self, child: int, group: Group | None = None) -> None:
+        """Give the waiting first process its limits and its control group. Unavailable: one of them could not be given,
+        and it must be killed. A process that is gone is no error: its status tells."""
+        try:
+            if self.limits is not None:
+                limits_.apply(child, self.limits)
+            if group is not None:
+                group.enter(child)
+        except ProcessLookupError:
+            return
+        except OSError as error:
+            raise Unavailable(
+                f"a control group could not be entered: {error.strerror}", "Restart the daemon."
+            ) from None
+
+    def release(self) -> None:
+        """Let the command run. Again is fine."""
+        if self.door is not None:
+            self.door.open()
+
     def abandon(self) -> None:
-        """Close everything: it was not started."""
+        """Close everything: it was not started, or has ended. Again is fine."""
         self.close()
+        if self.door is not None:
+            self.door.close()
         if self.status_read_fd is not None:
             os.close(self.status_read_fd)
             self.status_read_fd = None
@@ -89,14 +119,12 @@ def prepare(policy: Policy, command: Sequence[str], env: Mapping[str, str], host
         raise PolicyError("the command is empty")
     if policy.mode is Mode.NONE:
         program = host.prlimit if host else find_prlimit()
-        words = prlimit(policy.limits, program, processes=False) if program else []
+        words = limits_.prlimit(policy.limits, program, processes=False) if program else []
         return Prepared(argv=[*words, *command], env=dict(env), cwd=policy.cwd or policy.workspace)
     if policy.backend is Backend.SEATBELT or (policy.backend is Backend.AUTO and sys.platform == "darwin"):
         seatbelt.profile(policy)
     if host is None:
         raise Unavailable("this machine has no working sandbox", "See `orchestrald doctor`.")
-    if policy.network is Network.PROXY:
-        raise Unavailable("network: proxy is not built yet", "Use off, or host for a trusted plugin.")
     if policy.run_as is not None and (host.uid != 0 or host.setpriv is None):
         raise Unavailable("run_as needs a daemon of uid 0 and setpriv (util-linux)", "Unset sandbox.run_as.")
     with ExitStack() as undo:
@@ -111,8 +139,8 @@ def _with_bubblewrap(policy: Policy, command: list[str], env: dict[str, str], ho
         undo.callback(os.close, descriptor)
         return descriptor
 
-    fixed = (*policy.roots(), *(path for path in (policy.plugin_dir, policy.scratch) if path is not None))
-    roots = {path: hand(_open_checked(path, folder=True)) for path in dict.fromkeys(fixed)}
+    fixed = policy.checked_roots()
+    roots = {path: hand(_open_checked(path, folder=path not in policy.parts)) for path in fixed}
     about = {path: os.fstat(number) for path, number in roots.items()}
     identities = tuple((path, found.st_dev, found.st_ino) for path, found in about.items())
     before = protected.Found()
@@ -130,10 +158,18 @@ def _with_bubblewrap(policy: Policy, command: list[str], env: dict[str, str], ho
     hidden = [path for group in bubblewrap.masks(policy, existing) for path in group]
     status_read, status_write = os.pipe2(os.O_CLOEXEC)
     undo.callback(os.close, status_read)
+    door = Door.make()
+    undo.callback(door.close)
+    waiting = hand(door.inner)
+    # By descriptor also what needs no check: the user of run_as may not be able to pass the folders above it.
+    shown = {path: hand(_open_any(path)) for path in policy.read_roots if host.has_bind_fd}
+    minimal = policy.fs_read is FsRead.MINIMAL
     fds = Descriptors(
         seccomp=hand(_memory(seccomp.program(host.arch, unix_sockets=policy.unix_sockets))),
         status=hand(status_write),
-        roots=roots if host.has_bind_fd else {},
+        door=waiting,
+        etc=hand(_open_any(host.etc)) if host.has_bind_fd and minimal else None,
+        roots=shown | roots if host.has_bind_fd else {},
         protected={path: number if host.has_bind_fd else None for path, number in held.items()},
         masks={path: None if existing[path] else hand(_memory(b"")) for path in hidden},
     )
@@ -147,7 +183,8 @@ def _with_bubblewrap(policy: Policy, command: list[str], env: dict[str, str], ho
     undo.pop_all()
     return Prepared(
         argv=argv, env=env, pass_fds=tuple(handed), status_read_fd=status_read, protected_before=before,
-        identities=identities,
+        identities=identities, door=door, words=tuple(words),
+        limits=policy.limits if policy.run_as is None else None,
     )  # fmt: skip
 
 
@@ -178,6 +215,13 @@ def _open_checked(path: str, *, folder: bool) -> int:
         os.close(descriptor)
         raise PolicyError(f"{path} {problem}")
     return descriptor
+
+
+def _open_any(path: str) -> int:
+    try:
+        return os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError as error:
+        raise PolicyError(f"{path}: {error.strerror}") from None
 
 
 def _existing(masked: Sequence[str]) -> dict[str, bool]:

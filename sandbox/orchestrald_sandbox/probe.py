@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -22,14 +24,14 @@ from .bubblewrap import Host
 from .errors import SandboxError, Unavailable
 from .host import weaker
 from .policy import Limits, Mode, Network, Policy
-from .prepare import prepare
+from .prepare import Prepared, prepare
 
 SECONDS = 20.0
 # Every question that must be answered. Kept apart from the script: a truncated script must not pass.
 EXPECTED = (
     "no_capabilities", "no_new_privileges", "filtered", "user_namespace", "kernel_settings_read_only",
     "daemon_files_hidden", "root_read_only", "plugin_folder_read_only", "environment_clean", "no_descriptors",
-    "vsock_refused", "netlink_refused", "unix_sockets_as_granted", "namespaces_own", "network_as_granted",
+    "limits_set", "vsock_refused", "netlink_refused", "unix_sockets_as_granted", "namespaces_own", "network_as_granted",
     "workspace_as_granted", "scratch_writable", "tmp_writable",
 )  # fmt: skip
 
@@ -141,6 +143,7 @@ def _run(host: Host, policy: Policy, folder: Path, seconds: float) -> Probe:
             "unix_sockets": policy.unix_sockets, "host_network": policy.network is Network.HOST,
             "writable": policy.mode is Mode.WORKSPACE_WRITE, "port": listener.getsockname()[1],
             "namespaces": _namespaces(policy),
+            "limits": {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": Limits().open_files, "RLIMIT_NPROC": Limits().processes},
         }  # fmt: skip
         return _ask(tried, [*python.argv, json.dumps(asked)], env, host, seconds)
 
@@ -151,17 +154,19 @@ def _ask(policy: Policy, command: Sequence[str], env: dict[str, str], host: Host
             prepared.argv, env=prepared.env, cwd=prepared.cwd, pass_fds=prepared.pass_fds,
             start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
+    written = b""
     try:
+        written = _admit(prepared, seconds)
         printed, complaints = process.communicate(timeout=seconds)
+        written += _rest(prepared)
     except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
         return Probe(ok=False, reason=f"no answer within {seconds:g} s", hint="Is the machine overloaded?")
     finally:
-        written = b""
-        if prepared.status_read_fd is not None:
-            with open(prepared.status_read_fd, "rb") as pipe:
-                written = pipe.read()
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+        prepared.abandon()
+        _reap(status.read(written).child)
     stderr = complaints.decode("utf-8", "replace")
     if status.read(written).exit_code != 0:
         reason, hint = diagnose(stderr)
@@ -171,6 +176,37 @@ def _ask(policy: Policy, command: Sequence[str], env: dict[str, str], host: Host
         reason = f"the sandbox does not hold: {', '.join(missed)}"
         return Probe(ok=False, reason=reason, hint="Report it.", checks=checks)
     return Probe(ok=True, checks=checks)
+
+
+def _admit(prepared: Prepared, seconds: float) -> bytes:
+    """What bwrap has told when its first process waits at the door, which is then opened; all if it failed before."""
+    written = b""
+    while prepared.status_read_fd is not None:
+        if not select.select([prepared.status_read_fd], [], [], seconds)[0]:
+            raise subprocess.TimeoutExpired(prepared.argv, seconds)
+        part = os.read(prepared.status_read_fd, 4096)
+        written += part
+        child = status.read(written).child
+        if child is not None:
+            prepared.limit(child)
+            prepared.release()
+        if child is not None or not part:
+            break
+    return written
+
+
+def _rest(prepared: Prepared) -> bytes:
+    if prepared.status_read_fd is None:
+        return b""
+    with open(prepared.status_read_fd, "rb", closefd=False) as pipe:
+        return pipe.read()
+
+
+def _reap(child: int | None) -> None:
+    """bwrap ends before its first process does, which is ours to bury where we are PID 1 or a subreaper."""
+    if child is not None:
+        with suppress(ChildProcessError):
+            os.waitpid(child, 0)
 
 
 def _namespaces(policy: Policy) -> dict[str, str]:

@@ -7,7 +7,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 from orchestrald.core.model import Failure, Question
 from orchestrald.engine.clock import TrioClock
 from orchestrald.errors import Conflict, Denied, Draining, InternalError, InvalidParams, NotFound, PlanError, WrongState
-from orchestrald.runner.base import Asked, Attempt, Failed, Observer, Outcome, Succeeded
+from orchestrald.runner.base import Asked, Attempt, Failed, Observer, Outcome, Succeeded, Violation
 from support.rig import Gate, Rig, SlowJournal, broken, busy, step
 
 
@@ -319,7 +319,7 @@ async def test_news_of_an_attempt_reach_the_spectators_and_violations_the_journa
     async def talkative(_attempt: Attempt, observer: Observer) -> Outcome:
         observer.progress(1, 2, "half")
         observer.log("info", "working")
-        observer.violation("network", "connect 10.0.0.1:80", True)
+        observer.violation(Violation("network", "connect 10.0.0.1:80"))
         return Succeeded({})
 
     rig.script["work"] = [talkative]
@@ -424,7 +424,7 @@ async def test_a_violation_that_names_a_file_whose_name_is_no_text_is_recorded_a
     rig: Rig, autojump_clock: MockClock
 ):
     async def plants(_attempt: Attempt, observer: Observer) -> Outcome:
-        observer.violation("protected_create", "/workspace/.env\udcff was created", True)
+        observer.violation(Violation("protected_create", "/workspace/.env\udcff was created"))
         return Succeeded({})
 
     rig.script["work"] = [plants]

@@ -12,7 +12,17 @@ from pathlib import Path
 
 import pytest
 
-from orchestrald_sandbox import Host, Policy, Unavailable, environment, inspect, prepare, protected, status
+from orchestrald_sandbox import (
+    Host,
+    Policy,
+    Unavailable,
+    environment,
+    inspect,
+    prepare,
+    protected,
+    status,
+)
+from support.sandboxed import let_in
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -86,13 +96,15 @@ def run(host: Host) -> Run:
                 prepared.argv, env=prepared.env, cwd=prepared.cwd, pass_fds=prepared.pass_fds,
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             )  # fmt: skip
-        assert prepared.status_read_fd is not None
-        with open(prepared.status_read_fd, "rb") as pipe:
-            try:
-                stdout, stderr = process.communicate(timeout=20)
-            finally:
-                process.kill()
-            written = pipe.read()
+        try:
+            written = let_in(prepared)
+            stdout, stderr = process.communicate(timeout=20)
+            assert prepared.status_read_fd is not None
+            with open(prepared.status_read_fd, "rb", closefd=False) as pipe:
+                written += pipe.read()
+        finally:
+            process.kill()
+            prepared.abandon()
         return Outcome(process.returncode, stdout, stderr, status.read(written), prepared.protected_before)
 
     return run

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrald_sandbox import FsRead, Host, Mode, Network, Policy
+from orchestrald_sandbox import FsRead, Host, Mode, Network, Policy, destinations
 from orchestrald_sandbox.bubblewrap import Descriptors, arguments, command_line, masks, user_switch
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -20,12 +20,17 @@ POLICY = Policy(
     masked=("/home", "/root", "/state", "/home/u/w/.env"),
 )  # fmt: skip
 FDS = Descriptors(
-    seccomp=10, status=11,
+    seccomp=10, status=11, door=12, etc=13,
     roots={"/home/u/w": 3, "/home/u/w/deep/more": 4, "/home/u/plugins/p": 5, "/state/runs/1": 6},
     protected={"/home/u/w/.git": 7, "/home/u/w/.env": 8},
     masks={"/home": None, "/root": None, "/state": None, "/home/u/w/.env": 9},
 )  # fmt: skip
-CASES = list(itertools.product((Mode.READ_ONLY, Mode.WORKSPACE_WRITE), (Network.OFF, Network.HOST), FsRead))
+CASES = list(itertools.product((Mode.READ_ONLY, Mode.WORKSPACE_WRITE), Network, FsRead))
+
+
+def with_network(policy: Policy, network: Network) -> Policy:
+    listed = (destinations.parse(["example.com:443"]),) if network is Network.PROXY else ()
+    return replace(policy, network=network, destinations=listed)
 
 
 def lines(words: list[str]) -> str:
@@ -38,7 +43,7 @@ def lines(words: list[str]) -> str:
 
 @pytest.mark.parametrize(("mode", "network", "fs_read"), CASES)
 def test_the_words_are_those_of_the_golden_file(example: Host, mode: Mode, network: Network, fs_read: FsRead) -> None:
-    policy = replace(POLICY, mode=mode, network=network, fs_read=fs_read)
+    policy = with_network(replace(POLICY, mode=mode, fs_read=fs_read), network)
     fds = FDS if mode is Mode.WORKSPACE_WRITE else replace(FDS, protected={})
     made = lines([*arguments(policy, example, fds), "--", *command_line(policy, example, ["/usr/bin/true", "x"])])
     golden = GOLDEN / f"{mode.value}-{network.value}-{fs_read.value}.txt"
@@ -52,9 +57,9 @@ def test_the_words_are_those_of_the_golden_file(example: Host, mode: Mode, netwo
 def test_no_case_goes_without_a_single_one_of_the_mechanisms(
     example: Host, mode: Mode, network: Network, fs_read: FsRead
 ) -> None:
-    words = arguments(replace(POLICY, mode=mode, network=network, fs_read=fs_read), example, FDS)
+    words = arguments(with_network(replace(POLICY, mode=mode, fs_read=fs_read), network), example, FDS)
     for option in ("--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--disable-userns",
-                   "--new-session", "--die-with-parent", "--seccomp", "--json-status-fd"):  # fmt: skip
+                   "--new-session", "--die-with-parent", "--seccomp", "--json-status-fd", "--file"):  # fmt: skip
         assert words.count(option) == 1, option
     text = " ".join(words)
     assert "--cap-drop ALL" in text
@@ -110,7 +115,7 @@ def test_a_mask_over_a_shown_folder_is_sealed_only_after_that_is_mounted(example
 def test_an_old_bwrap_gets_paths(example: Host) -> None:
     old = replace(example, has_bind_fd=False)
     policy = replace(POLICY, mode=Mode.WORKSPACE_WRITE)
-    fds = replace(FDS, roots={}, protected={"/home/u/w/.git": None}, masks={})
+    fds = replace(FDS, etc=None, roots={}, protected={"/home/u/w/.git": None}, masks={})
     words = arguments(policy, old, fds)
     assert not [word for word in words if word.endswith("bind-fd")]
     assert lines(words).count("--ro-bind /home/u/w/.git /home/u/w/.git") == 1
@@ -122,7 +127,6 @@ def test_another_user_is_taken_on_before_bwrap_starts(example: Host) -> None:
     assert words[:5] == ["/usr/bin/setpriv", "--reuid", "123", "--regid", "456"] and words[-1] == "--"
 
 
-def test_without_a_sandbox_processes_are_not_counted(example: Host) -> None:
-    counted = command_line(POLICY, example, ["x"])
-    assert "--nproc=128:128" in counted
-    assert not [word for word in command_line(replace(POLICY, mode=Mode.NONE), example, ["x"]) if "nproc" in word]
+def test_limits_are_words_only_for_another_users_process(example: Host) -> None:
+    assert command_line(POLICY, example, ["x"]) == ["x"]
+    assert "--nproc=128:128" in command_line(replace(POLICY, run_as=(1, 1)), example, ["x"])

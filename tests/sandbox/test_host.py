@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrald_sandbox import Host, Mode, Network, Policy, PolicyError, Unavailable, find_bwrap, prepare
+from orchestrald_sandbox import Mode, Policy, PolicyError, Unavailable, find_bwrap, prepare
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="bwrap is for Linux")
 
@@ -56,8 +56,3 @@ def test_nothing_runs_without_a_sandbox_unless_the_mode_is_none() -> None:
     assert not [word for word in plain.argv if "nproc" in word]
     with pytest.raises(PolicyError, match="empty"):
         prepare(Policy(), [], {}, None)
-
-
-def test_an_allow_list_of_hosts_is_refused_until_it_is_built(example: Host) -> None:
-    with pytest.raises(Unavailable, match="proxy"):
-        prepare(Policy(network=Network.PROXY), ["/bin/true"], {}, example)

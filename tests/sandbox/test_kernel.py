@@ -24,13 +24,15 @@ from orchestrald_sandbox import (
     Network,
     Policy,
     PolicyError,
+    Prepared,
     environment,
-    limits,
     prepare,
     protected,
     resolve,
     status,
+    usage,
 )  # fmt: skip
+from support.sandboxed import let_in
 
 pytestmark = pytest.mark.kernel
 Places = dict[str, Path]
@@ -274,12 +276,13 @@ def test_a_workspace_replaced_after_the_check_is_not_what_is_mounted(host, polic
         places["workspace"].rename(tmp_path / "away")
         places["workspace"].mkdir()
         (places["workspace"] / "known").write_text("swapped")
-        done = subprocess.run(
-            prepared.argv, env=prepared.env, pass_fds=prepared.pass_fds, capture_output=True, timeout=20, check=False
+        process = subprocess.Popen(
+            prepared.argv, env=prepared.env, pass_fds=prepared.pass_fds, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
-    assert prepared.status_read_fd is not None
-    os.close(prepared.status_read_fd)
-    assert b"swapped" not in done.stdout
+    let_in(prepared)
+    said, _ = process.communicate(timeout=20)
+    prepared.abandon()
+    assert b"swapped" not in said
     assert not prepared.roots_unmoved()
 
 
@@ -352,32 +355,34 @@ def test_an_orphan_in_a_session_of_its_own_dies_with_the_command(run, policy, pl
     assert outcome.stdout == "done\n" and outcome.status.exit_code == 0
 
 
-def start(policy: Policy, host: Host, command: list[str]) -> tuple[subprocess.Popen[bytes], int, status.Status]:
+def start(policy: Policy, host: Host, command: list[str]) -> tuple[subprocess.Popen[bytes], Prepared, status.Status]:
     with prepare(policy, command, environment.base(), host) as prepared:
         process = subprocess.Popen(prepared.argv, env=prepared.env, pass_fds=prepared.pass_fds, stdout=subprocess.PIPE)
     assert prepared.status_read_fd is not None and process.stdout is not None
+    seen = status.read(let_in(prepared))
     assert select.select([process.stdout], [], [], 20)[0], "the command did not say that it runs"
     process.stdout.readline()
-    return process, prepared.status_read_fd, status.read(os.read(prepared.status_read_fd, 4096))
+    return process, prepared, seen
 
 
 def test_killing_the_first_process_inside_ends_everything(host, policy, python) -> None:
     code = "import os, time; os.fork(); os.fork(); print('runs', flush=True); time.sleep(60)"
-    process, pipe, seen = start(policy, host, [python, "-I", "-S", "-c", code])
-    assert seen.child is not None and len(limits.processes_of_tree(seen.child)) >= 3
-    assert limits.rss_of_tree(seen.child) > 1 << 20
+    process, prepared, seen = start(policy, host, [python, "-I", "-S", "-c", code])
+    assert seen.child is not None and len(usage.processes(seen.child)) >= 3
+    assert usage.resident(usage.processes(seen.child)) > 1 << 20
     os.kill(seen.child, signal.SIGKILL)
     assert process.wait(10) == 128 + signal.SIGKILL
     assert process.stdout is not None
     process.stdout.read()  # ends only when no process holds it
     process.stdout.close()
-    assert limits.processes_of_tree(seen.child) == () and limits.rss_of_tree(seen.child) == 0
-    assert status.read(os.read(pipe, 4096)).exit_code == 128 + signal.SIGKILL
-    os.close(pipe)
+    assert usage.processes(seen.child) == ()
+    assert prepared.status_read_fd is not None
+    assert status.read(os.read(prepared.status_read_fd, 4096)).exit_code == 128 + signal.SIGKILL
+    prepared.abandon()
 
 
 def test_killing_the_outer_process_ends_everything(host, policy, python) -> None:
-    process, pipe, seen = start(
+    process, prepared, seen = start(
         policy, host, [python, "-I", "-S", "-c", "import time; print('runs', flush=True); time.sleep(60)"]
     )
     assert seen.child is not None
@@ -389,10 +394,11 @@ def test_killing_the_outer_process_ends_everything(host, policy, python) -> None
     process.stdout.read()
     process.stdout.close()
     os.close(inner)
-    os.close(pipe)
+    prepared.abandon()
 
 
-def test_the_death_of_the_daemon_ends_everything(host, state, policy, python, tmp_path) -> None:
+@pytest.mark.parametrize("door", ["released", "closed"])
+def test_the_death_of_the_daemon_ends_everything(host, state, policy, python, tmp_path, door) -> None:
     daemon = (
         "import subprocess, sys, pickle\n"
         "from orchestrald_sandbox import prepare, environment, status\n"
@@ -401,14 +407,18 @@ def test_the_death_of_the_daemon_ends_everything(host, state, policy, python, tm
         f"command = [{python!r}, '-I', '-S', '-c', \"import time; print('r', flush=True); time.sleep(60)\"]\n"
         "with prepare(policy, command, environment.base(), host) as p:\n"
         "    c = subprocess.Popen(p.argv, env=p.env, pass_fds=p.pass_fds, stdout=subprocess.PIPE)\n"
-        "c.stdout.readline()\n"
-        "print(status.read(os.read(p.status_read_fd, 4096)).child, flush=True)\n"
+        "written = b''\n"
+        "while (child := status.read(written).child) is None: written += os.read(p.status_read_fd, 4096)\n"
+        "if sys.argv[2] == 'released':\n"
+        "    p.release()\n"
+        "    c.stdout.readline()\n"
+        "print(child, flush=True)\n"
         "sys.stdin.read()\n"
     )
     import pickle
 
     process = subprocess.Popen(
-        [sys.executable, "-c", daemon, pickle.dumps((policy, host)).hex()], stdin=subprocess.PIPE,
+        [sys.executable, "-c", daemon, pickle.dumps((policy, host)).hex(), door], stdin=subprocess.PIPE,
         stdout=subprocess.PIPE, env={"PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
     assert process.stdout is not None and process.stdin is not None
@@ -424,9 +434,10 @@ def test_the_death_of_the_daemon_ends_everything(host, state, policy, python, tm
 
 def test_the_status_tells_a_command_that_failed_from_a_sandbox_that_did(run, host, policy, places) -> None:
     assert run(policy, ["/usr/bin/false"]).status.exit_code == 1
-    broken = replace(policy, read_roots=(str(places["private"] / "no"),))
-    outcome = run(broken, ["/usr/bin/true"])
-    assert (outcome.code, outcome.status.exit_code) == (1, None) and "Can't find source" in outcome.stderr
+    outcome = run(replace(policy, cwd="/no/such/folder"), ["/usr/bin/true"])
+    assert (outcome.code, outcome.status.exit_code) == (1, None) and "chdir" in outcome.stderr
+    with pytest.raises(PolicyError, match="No such file"):
+        prepare(policy.reading([str(places["private"] / "no")]), ["/usr/bin/true"], {}, host)
 
 
 def test_limits_hold_and_cannot_be_raised(ask, run, policy, python, places) -> None:

@@ -15,6 +15,7 @@ from orchestrald_sandbox import (
     Policy,
     PolicyError,
     Request,
+    destinations,
     parse,
     refused,
     tighten,
@@ -27,13 +28,19 @@ limits = st.builds(
     processes=st.integers(1, 4096),
     cpu_seconds=st.integers(1, 3600),
 )
-policies = st.builds(
-    Policy, mode=st.sampled_from(Mode), network=st.sampled_from(Network), unix_sockets=st.booleans(),
-    fs_read=st.sampled_from(FsRead), limits=limits, workspace=st.none() | st.just("/home/u/w"),
+lists = st.lists(st.sampled_from(["a.example:443", "*.b.example:80", "10.0.0.0/8:22"]), min_size=1).map(
+    destinations.parse
+)
+policies = st.one_of(
+    st.builds(
+        Policy, mode=st.sampled_from(Mode), unix_sockets=st.booleans(), fs_read=st.sampled_from(FsRead), limits=limits,
+        workspace=st.none() | st.just("/home/u/w"), network=st.sampled_from([Network.OFF, Network.HOST]),
+    ),
+    st.builds(Policy, network=st.just(Network.PROXY), destinations=lists.map(lambda found: (found,)), limits=limits),
 )  # fmt: skip
 requests = st.builds(
     Request, mode=st.none() | st.sampled_from(Mode), network=st.none() | st.sampled_from(Network),
-    unix_sockets=st.none() | st.booleans(), limits=st.none() | limits,
+    destinations=lists, unix_sockets=st.none() | st.booleans(), limits=st.none() | limits,
     protected=st.lists(st.sampled_from([".git", ".secret", "conf/x"])).map(tuple),
 )  # fmt: skip
 
@@ -46,6 +53,8 @@ def test_a_request_never_loosens_anything(operator: Policy, requested: Request) 
     assert got.unix_sockets <= operator.unix_sockets
     assert all(value <= getattr(operator.limits, name) for name, value in got.limits.items())
     assert set(operator.protected) <= set(got.protected)
+    if got.network is Network.PROXY and operator.network is Network.PROXY:
+        assert got.destinations[: len(operator.destinations)] == operator.destinations
     for name in ("backend", "fs_read", "workspace", "writable_roots", "read_roots", "masked", "run_as"):
         assert getattr(got, name) == getattr(operator, name)
 
@@ -142,3 +151,14 @@ def test_nothing_but_scratch_is_writable_unless_the_mode_says_so() -> None:
     assert Policy(
         mode=Mode.WORKSPACE_WRITE, workspace="/a/w", writable_roots=("/a/x", "/a/w"), scratch="/a/s"
     ).writable() == ("/a/w", "/a/x", "/a/s")
+
+
+def test_an_empty_list_of_destinations_is_no_network_and_never_all_of_it() -> None:
+    with pytest.raises(PolicyError, match="destinations"):
+        Policy(network=Network.PROXY)
+    with pytest.raises(PolicyError, match="destinations"):
+        Policy(network=Network.PROXY, destinations=(destinations.parse([]),))
+    operator = Policy(network=Network.PROXY, destinations=(destinations.parse(["a.example:443"]),))
+    asked = Request(network=Network.PROXY, destinations=destinations.parse([]))
+    assert tighten(operator, asked).network is Network.OFF
+    assert tighten(Policy(network=Network.HOST), Request(network=Network.PROXY)).network is Network.OFF

@@ -9,7 +9,7 @@ from orchestrald.actions import LoadedAction
 from orchestrald.core.model import ActionSpec
 from orchestrald.hookspecs import Confinement
 from orchestrald.manifest import ExternalAction, Limits, SandboxRequest
-from orchestrald.runner.base import Attempt
+from orchestrald.runner.base import Attempt, Violation
 from orchestrald.runner.pool import LocalRunner
 
 
@@ -19,7 +19,7 @@ class Notes:
 
     logs: list[tuple[str, str]] = field(default_factory=list)
     reports: list[tuple[float | None, float | None, str]] = field(default_factory=list)
-    violations: list[tuple[str, str, bool]] = field(default_factory=list)
+    violations: list[Violation] = field(default_factory=list)
 
     def progress(self, done: float | None, total: float | None, message: str) -> None:
         self.reports.append((done, total, message))
@@ -27,8 +27,8 @@ class Notes:
     def log(self, level: str, message: str) -> None:
         self.logs.append((level, message))
 
-    def violation(self, kind: str, evidence: str, certain: bool) -> None:
-        self.violations.append((kind, evidence, certain))
+    def violation(self, seen: Violation) -> None:
+        self.violations.append(seen)
 
 
 @dataclass
