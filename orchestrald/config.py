@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from orchestrald.core.model import Seconds
 from orchestrald.errors import ConfigError
 from orchestrald.hookspecs import Confinement
+from orchestrald.manifest_model import Size
 from orchestrald.protocol.strict_yaml import NotStrictYaml, loads
 
 
@@ -50,23 +51,71 @@ class Store(Section):
     inline_output_bytes: int = Field(64 * 1024, ge=1024, le=4 * 1024 * 1024)
 
 
+class SandboxLimits(Section):
+    """What one run may use. All processes together: `memory`, `processes`, `cpus` (0: as many as there are; held only
+    where there is a control group), `workspace_*`; the rest is for each process or file."""
+
+    memory: Size = 1 << 30
+    address_space: Size = 4 << 30
+    processes: int = Field(128, ge=1, le=1_000_000)
+    cpus: float = Field(0, ge=0, le=1024)
+    cpu_time: Seconds = 60.0
+    open_files: int = Field(512, ge=64, le=1_000_000)
+    file_size: Size = 256 << 20
+    tmp: Size = 64 << 20
+    workspace_growth: Size = 1 << 30
+    workspace_files: int = Field(20_000, ge=1)
+
+    def given(self) -> dict[str, int]:
+        """Those that were written down, by the sandbox's own names and in its units."""
+        found: dict[str, int] = {}
+        for key in self.model_fields_set:
+            value = getattr(self, key)
+            if key == "cpus":
+                value = value * 100 or 100_000
+            found[_LIMITS.get(key, key)] = max(1, int(value))
+        return found
+
+
+_LIMITS = {
+    "memory": "memory_bytes",
+    "address_space": "address_space_bytes",
+    "cpus": "cpu_percent",
+    "cpu_time": "cpu_seconds",
+    "file_size": "file_bytes",
+    "tmp": "tmp_bytes",
+    "workspace_growth": "workspace_bytes",
+}
+
+
 class Grant(Section):
-    """What one plugin's programs may touch. A key left out means: as in the section `sandbox`."""
+    """What one plugin's programs may touch. A key left out means: as in the section `sandbox`.
+
+    `destinations`, `protected` and each of `limits` take the place of the general ones; `masked` are added to them.
+    """
 
     mode: Literal["none", "read_only", "workspace_write"] | None = None
-    network: Literal["off", "host"] | None = None
+    network: Literal["off", "proxy", "host"] | None = None
+    destinations: tuple[str, ...] | None = None
     fs_read: Literal["minimal", "host"] | None = None
     unix_sockets: bool = False
     writable_roots: tuple[str, ...] = ()
     read_roots: tuple[str, ...] = ()
     env_pass: tuple[str, ...] = ()
+    protected: tuple[str, ...] | None = None
+    masked: tuple[str, ...] = ()
+    limits: SandboxLimits = SandboxLimits()
 
 
 class Sandbox(Section):
     mode: Literal["read_only", "workspace_write"] = "read_only"
     backend: Literal["auto", "bubblewrap", "seatbelt"] = "auto"
-    network: Literal["off", "host"] = "off"
+    network: Literal["off", "proxy", "host"] = "off"
+    destinations: tuple[str, ...] = ()
     fs_read: Literal["minimal", "host"] = "minimal"
+    protected: tuple[str, ...] | None = None
+    masked: tuple[str, ...] = ()
+    limits: SandboxLimits = SandboxLimits()
     bwrap_path: str | None = None
     run_as: tuple[int, int] | None = None
 
@@ -117,6 +166,7 @@ def confinement(config: Config, plugin: str) -> Confinement:
         mode=grant.mode or general.mode,
         backend="none" if grant.mode == "none" else general.backend,
         network=grant.network or general.network,
+        destinations=general.destinations if grant.destinations is None else grant.destinations,
         fs_read=grant.fs_read or general.fs_read,
         writable_roots=grant.writable_roots,
         unix_sockets=grant.unix_sockets,
@@ -124,6 +174,9 @@ def confinement(config: Config, plugin: str) -> Confinement:
         read_roots=grant.read_roots,
         env_pass=grant.env_pass,
         run_as=general.run_as,
+        protected=general.protected if grant.protected is None else grant.protected,
+        masked=(*general.masked, *grant.masked),
+        limits=general.limits.given() | grant.limits.given(),
     )
 
 

@@ -101,7 +101,13 @@ class Completed:
 
 
 class Shell(Protocol):
-    """What the daemon does for a running action. Real actions get the runner's; tests get `orchestrald.testing`'s."""
+    """What the daemon does for a running action. Real actions get the runner's; tests get `orchestrald.testing`'s.
+
+    `confinement` is the operator's word for the programs of this action's plugin.
+    """
+
+    @property
+    def confinement(self) -> Confinement: ...
 
     def progress(self, done: float | None, total: float | None, message: str) -> None: ...
 
@@ -171,7 +177,11 @@ Run = Callable[[dict[str, Any], ActionContext], Awaitable[dict[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One capability. Empty schemas accept anything; `effects` left out means destructive: we are pessimistic."""
+    """One capability. Empty schemas accept anything; `effects` left out means destructive: we are pessimistic.
+
+    An action that runs programs says in `confinement` under what: the operator's word and the workspace in, what is
+    used out. It answers `orchestral sandbox explain`; missing means that it runs none.
+    """
 
     name: str
     run: Run
@@ -184,6 +194,7 @@ class Action:
     approval: Literal["auto", "always", "never"] = "auto"
     timeout: float | None = None
     max_concurrency: int | None = None
+    confinement: Callable[[Confinement, str], Confinement] | None = None
 
 
 class Hooks:

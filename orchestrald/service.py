@@ -31,6 +31,7 @@ from orchestrald.planner.playbooks import Playbooks
 from orchestrald.plugin_folders import POLL, Change, Folders, in_words
 from orchestrald.plugin_host import PluginHost
 from orchestrald.protocol.messages import MAX_REQUEST_BYTES, METHODS, PROTOCOL_VERSION
+from orchestrald.runner.grants import problem
 from orchestrald.runner.pool import LocalRunner
 from orchestrald.server.address import bind
 from orchestrald.server.dispatch import Dispatcher
@@ -82,8 +83,16 @@ class Service:
         self.engine: Engine
         self.references = references
 
+    def check(self, config: Config) -> None:
+        """ConfigError for words of the operator that would only be found wrong when a plugin is run."""
+        for plugin in ("", *config.plugins.grants):
+            if wrong := problem(confinement(config, plugin)):
+                where = f"plugins.grants.{plugin}" if plugin else "sandbox"
+                raise ConfigError(f"{self.config_file} cannot be used:\n  {where}: {wrong}")
+
     async def start(self) -> None:
         """Everything that must be there before the first interaction goes on: plugins above all."""
+        self.check(self.config)
         self.playbooks.reload()
         self.host.load_in_process()
         await self.rescan()
@@ -208,6 +217,7 @@ class Service:
         said = "unchanged"
         try:
             config = load(self.config_file, os.environ)
+            self.check(config)
             if config != self.config:
                 self.config = config
                 logs.configure(

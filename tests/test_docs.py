@@ -26,7 +26,7 @@ from orchestrald import command as daemon_command
 from orchestrald import errors, hookspecs
 from orchestrald.cli import command as client_command
 from orchestrald.cli import main as client
-from orchestrald.config import Config, Grant
+from orchestrald.config import Config, Grant, SandboxLimits
 from orchestrald.core import events
 from orchestrald.protocol.messages import METHODS
 
@@ -187,6 +187,8 @@ def _normal(shown: dict[str, Any]) -> None:
     shown["sandbox"]["network"] = "off" if shown["sandbox"]["network"] is False else shown["sandbox"]["network"]
     assert shown["service"]["drain_timeout"] == "30s"
     shown["service"]["drain_timeout"] = 30.0
+    limits = shown["sandbox"]["limits"]
+    shown["sandbox"]["limits"] = SandboxLimits.model_validate(limits).model_dump()
 
 
 def test_the_grants_that_the_example_shows_can_be_granted() -> None:

@@ -158,7 +158,7 @@ class Confiner:
     async def _once(self, start: "_Start") -> Finished | None:
         """None: the program's file was busy, and it was not executed."""
         policy = start.policy
-        guarded = start.host is not None and policy.mode is sandbox.Mode.WORKSPACE_WRITE
+        guarded = policy.mode is sandbox.Mode.WORKSPACE_WRITE
         prepare = partial(sandbox.prepare, policy, start.argv, start.env, start.host)
         # Looking for protected names walks the workspace, which takes long where that is large.
         prepared = await trio.to_thread.run_sync(prepare) if guarded else prepare()
@@ -219,9 +219,15 @@ class Confiner:
             env[name] = value
         return env
 
-    async def _host(self, confinement: Confinement, policy: sandbox.Policy) -> tuple[sandbox.Host, sandbox.Probe]:
+    async def _host(
+        self, confinement: Confinement, policy: sandbox.Policy
+    ) -> tuple[sandbox.Host | None, sandbox.Probe]:
         """The machine and whether it holds such a policy. Raises sandbox.Unavailable where it cannot be asked."""
         wanted = (confinement.bwrap_path, confinement.run_as)
+        if sandbox.backend_of(policy) is sandbox.Backend.SEATBELT:
+            async with self._asking:
+                await self._ask(None, policy)
+            return None, self._probes[_kind(policy, None)]
         host = self._hosts.get(wanted)
         if host is None or _kind(policy, host) not in self._probes:
             async with self._asking:
@@ -232,7 +238,7 @@ class Confiner:
                 await self._ask(host, policy)
         return host, self._probes[_kind(policy, host)]
 
-    async def _ask(self, host: sandbox.Host, policy: sandbox.Policy) -> None:
+    async def _ask(self, host: sandbox.Host | None, policy: sandbox.Policy) -> None:
         key = _kind(policy, host)
         if key not in self._probes:
             asked = replace(policy, cwd=None, workspace=None, plugin_dir=None, scratch=None, writable_roots=())
@@ -245,8 +251,10 @@ class Confiner:
         return sandbox.inspect(self._state, bwrap=bwrap, users=users)
 
 
-def _kind(policy: sandbox.Policy, host: sandbox.Host) -> tuple[object, ...]:
+def _kind(policy: sandbox.Policy, host: sandbox.Host | None) -> tuple[object, ...]:
     """What a probe's answer depends on: another bwrap under the same name is another question."""
+    if host is None:
+        return (sandbox.Backend.SEATBELT, policy.mode, policy.network, policy.fs_read, policy.unix_sockets)
     about = os.stat(host.bwrap)
     words = (policy.mode, policy.network, policy.fs_read, policy.unix_sockets, policy.run_as)
     return (*words, host.bwrap, about.st_mtime_ns, about.st_ino)
@@ -265,6 +273,10 @@ class _Start:
     told: OnViolation
     on_stderr: Callable[[bytes], None] | None
 
+    @property
+    def confined(self) -> bool:
+        return self.policy.mode is not sandbox.Mode.NONE
+
 
 def _judged(ended: Ended, used: Used, start: _Start, made: tuple[sandbox.protected.Violation, ...]) -> Finished | None:
     """What bwrap's status, exit code and last words come to. None: the program's file was busy."""
@@ -281,7 +293,7 @@ def _judged(ended: Ended, used: Used, start: _Start, made: tuple[sandbox.protect
     if used.disk:
         seen.append(Violation("disk_growth", used.disk))
     known = {each.kind for each in seen}
-    seen += [each for each in of_ended(ended, status, sandboxed=start.host is not None) if each.kind not in known]
+    seen += [each for each in of_ended(ended, status, sandboxed=start.confined) if each.kind not in known]
     for each in seen:
         start.told(each)
     for each in seen:
@@ -289,7 +301,7 @@ def _judged(ended: Ended, used: Used, start: _Start, made: tuple[sandbox.protect
             said = "; ".join(other.evidence for other in seen if other.kind == each.kind)
             raise ActionError(said, code=_FATAL[each.kind])
     oom = ended.end == "memory" or (used.counted.oom and status == -signal.SIGKILL)
-    return Finished(ended, status, "none" if start.host is None else "bubblewrap", oom)
+    return Finished(ended, status, sandbox.backend_of(start.policy).value, oom)
 
 
 def _not_executed(ended: Ended, start: _Start) -> str:

@@ -6,7 +6,7 @@ Every end of a program is an outcome: nothing that a plugin does raises here, ex
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -109,6 +109,25 @@ class ExternalRunner:
         return output_failure(run.spec, said) or Succeeded(said)
 
 
+def command_of(how: ExternalAction, confinement: Confinement, scratch: str, workspace: str, path: str) -> Command:
+    """The program of a manifest under the operator's word, without a request to it. `path` looks its name up."""
+    reads, writes = workspace_parts(how.sandbox.read), workspace_parts(how.sandbox.write)
+    return Command(
+        argv=(how.program or how.command[0], *how.command[1:]),
+        confinement=confinement,
+        scratch=scratch,
+        folder=str(how.folder),
+        workspace=workspace if reads or writes else "",
+        cwd=str(how.cwd if how.cwd.is_absolute() else how.folder),
+        env=dict(how.env),
+        env_pass=tuple(name for name in how.env_pass if name not in _BY_THE_SANDBOX),
+        path=path,
+        reads=reads,
+        writes=writes,
+        manifest=manifest_request(how.sandbox, how.limits),
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class _Run:
     """One attempt: what is known of it, what is asked of the program, and what its end means."""
@@ -134,23 +153,14 @@ class _Run:
 
     def command(self) -> Command:
         how = self.how
-        asked = manifest_request(how.sandbox, how.limits)
-        for refusal in refused(self.confinement, asked):
-            self.observer.log("warning", f"{refusal} (the operator can grant it to the plugin {how.plugin})")
-        return Command(
-            argv=(how.program or how.command[0], *how.command[1:]),
-            confinement=self.confinement,
-            scratch=self.scratch,
-            folder=str(how.folder),
-            workspace=self._workspace(),
-            cwd=str(how.cwd if how.cwd.is_absolute() else how.folder),
+        command = command_of(how, self.confinement, self.scratch, self.attempt.workspace, self.path)
+        if command.manifest is not None:
+            for refusal in refused(self.confinement, command.manifest):
+                self.observer.log("warning", f"{refusal} (the operator can grant it to the plugin {how.plugin})")
+        return replace(
+            command,
             env={**how.env, **self._environment()},
-            env_pass=tuple(name for name in how.env_pass if name not in _BY_THE_SANDBOX),
-            path=self.path,
             stdin=self._request(),
-            reads=workspace_parts(how.sandbox.read),
-            writes=workspace_parts(how.sandbox.write),
-            manifest=asked,
             plan=plan_request(self.attempt.sandbox),
         )
 

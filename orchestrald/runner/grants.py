@@ -86,6 +86,15 @@ def refused(confinement: Confinement, request: sandbox.Request) -> tuple[str, ..
         return ()  # the run itself will say so
 
 
+def problem(confinement: Confinement) -> str:
+    """What is wrong with the operator's words, in words; empty when they can be used."""
+    try:
+        operator_policy(confinement)
+    except sandbox.SandboxError as error:
+        return str(error)
+    return ""
+
+
 def policy_of(command: Command, private: Iterable[str]) -> sandbox.Policy:
     """The operator's policy, narrowed, on the folders of this run. `private` is hidden wherever it would show."""
     policy = _narrowed(operator_policy(command.confinement), command.manifest, command.plan)

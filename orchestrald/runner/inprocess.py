@@ -8,6 +8,7 @@ Rules of this file:
 
 import logging
 import time
+from collections.abc import Callable
 from math import inf, isfinite
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,15 @@ import trio
 from orchestrald.core.model import ActionSpec, Failure, Question
 from orchestrald.core.questions import digest
 from orchestrald.errors import OrchestralError
-from orchestrald.hookspecs import Action, ActionContext, ActionError, NeedApproval, NeedClarification, RetryableError
+from orchestrald.hookspecs import (
+    Action,
+    ActionContext,
+    ActionError,
+    Confinement,
+    NeedApproval,
+    NeedClarification,
+    RetryableError,
+)
 from orchestrald.protocol.foreign_text import plain
 from orchestrald.protocol.reply import approval
 from orchestrald.runner.base import Asked, Attempt, Failed, Observer, Outcome, Succeeded
@@ -35,10 +44,21 @@ MAX_DEPTH = 64
 
 
 class InProcessRunner:
-    """Runs attempts of actions that are functions. `scratch` is the folder beneath which attempts may get one."""
+    """Runs attempts of actions that are functions. `scratch` is the folder beneath which attempts may get one.
 
-    def __init__(self, confiner: Confiner, *, scratch: Path, untouchable: Untouchable = _NOTHING) -> None:
+    `confinement_of` is the operator's word for a plugin's programs, by the plugin's name.
+    """
+
+    def __init__(
+        self,
+        confiner: Confiner,
+        *,
+        scratch: Path,
+        confinement_of: Callable[[str], Confinement],
+        untouchable: Untouchable = _NOTHING,
+    ) -> None:
         self._confiner = confiner
+        self._confinement_of = confinement_of
         self._scratch = scratch
         self._untouchable = untouchable
 
@@ -47,7 +67,8 @@ class InProcessRunner:
         if isinstance(params, Failed):
             return params
         timeout = attempt.timeout if how.timeout is None else min(how.timeout, attempt.timeout or inf)
-        shell = AttemptShell(attempt, observer, self._confiner, self._scratch, self._untouchable)
+        granted = self._confinement_of(spec.plugin)
+        shell = AttemptShell(attempt, observer, self._confiner, self._scratch, self._untouchable, granted)
         context = ActionContext(
             attempt.interaction_id,
             attempt.step_id,

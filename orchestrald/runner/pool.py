@@ -38,7 +38,9 @@ class LocalRunner:
         folder = state / "scratch"
         folder.mkdir(mode=0o700, exist_ok=True)
         self.confiner = Confiner(state, private=private, parallel=parallel, environ=environ)
-        self._inprocess = InProcessRunner(self.confiner, scratch=folder, untouchable=Untouchable.of(own))
+        self._inprocess = InProcessRunner(
+            self.confiner, scratch=folder, confinement_of=confinement_of, untouchable=Untouchable.of(own)
+        )
         self._external = ExternalRunner(
             self.confiner,
             scratch=folder,

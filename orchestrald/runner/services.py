@@ -18,11 +18,20 @@ STOP_TIMEOUT = 2.0
 class AttemptShell:
     """`hookspecs.Shell` for one attempt. `close` removes what `scratch` made."""
 
-    __slots__ = ("_attempt", "_confiner", "_folder", "_observer", "_scratch_root", "log", "progress", "refusal")
+    __slots__ = (
+        "_attempt", "_confiner", "_folder", "_observer", "_scratch_root", "confinement", "log", "progress", "refusal",
+    )  # fmt: skip
 
     def __init__(
-        self, attempt: Attempt, observer: Observer, confiner: Confiner, scratch_root: Path, untouchable: Untouchable
+        self,
+        attempt: Attempt,
+        observer: Observer,
+        confiner: Confiner,
+        scratch_root: Path,
+        untouchable: Untouchable,
+        confinement: Confinement,
     ) -> None:
+        self.confinement = confinement
         self.refusal = untouchable.refusal
         self.log = observer.log
         self.progress = observer.progress

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from orchestrald.hookspecs import Confinement
 from orchestrald_shell.settings import Settings
 
 _MINIMAL = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TERM", "HOME", "USER", "TMPDIR", "SHELL")
@@ -11,8 +12,9 @@ _LOADER = ("LD_", "DYLD_", "GLIBC_", "MALLOC_")
 """Whatever the operator inherits, these would act on the sandbox's own process, outside."""
 
 
-def environment(settings: Settings, daemon: Mapping[str, str], *, sandboxed: bool) -> dict[str, str]:
+def environment(settings: Settings, daemon: Mapping[str, str], granted: Confinement) -> dict[str, str]:
     """Names are compared in upper case, as the original does; the deny-list holds under every policy."""
+    sandboxed = granted.mode != "none"
     wanted = set(_MINIMAL)
     if settings.env_policy == "allowlist":
         wanted = {"PATH", *(name.upper() for name in settings.env_allowlist)}
@@ -25,7 +27,7 @@ def environment(settings: Settings, daemon: Mapping[str, str], *, sandboxed: boo
         and not name.startswith(_LOADER)
         and not (sandboxed and name in _OF_THE_HOST)
     }
-    if sandboxed and not settings.sandbox_allow_network:
+    if sandboxed and granted.network == "off":
         chosen["ORCHESTRAL_SANDBOX_NETWORK_DISABLED"] = "1"
-    chosen["ORCHESTRAL_SANDBOX_BACKEND"] = settings.sandbox_backend if sandboxed else "none"
+    chosen["ORCHESTRAL_SANDBOX_BACKEND"] = granted.backend if sandboxed else "none"
     return chosen

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from orchestrald.hookspecs import Action, hookimpl, read_settings
-from orchestrald_shell.run import shell
+from orchestrald_shell.run import confinement, shell
 from orchestrald_shell.settings import MOST_CHARACTERS, Settings
 
 _INPUT = {
@@ -66,6 +66,7 @@ def register_actions(register: Callable[[Action], None], settings: Mapping[str, 
             input_schema=_INPUT,
             output_schema=_OUTPUT,
             effects="destructive",
-            open_world=chosen.sandbox_allow_network or chosen.sandbox_mode == "none",
+            open_world=bool(chosen.sandbox_allow_network) or chosen.sandbox_mode == "none",
+            confinement=partial(confinement, chosen),
         )
     )

@@ -2,6 +2,7 @@
 
 import os
 import shlex
+from dataclasses import replace
 from typing import Any
 
 from orchestrald.hookspecs import ActionContext, ActionError, Completed, Confinement, NeedApproval
@@ -15,7 +16,9 @@ _STRICTER = ("read_only", "workspace_write", "none")
 
 
 async def shell(settings: Settings, params: dict[str, Any], context: ActionContext) -> dict[str, Any]:
-    mode = _mode(settings, params.get("sandbox_mode"))
+    granted = confinement(settings, context.shell.confinement, context.workspace)
+    mode = _mode(granted.mode, params.get("sandbox_mode"))
+    granted = replace(granted, mode=mode, backend="auto" if granted.backend == "none" != mode else granted.backend)
     command, arguments = params["command"].strip(), params.get("args", [])
     if not command:
         raise ActionError("the command is empty", code="bad_input")
@@ -32,8 +35,8 @@ async def shell(settings: Settings, params: dict[str, Any], context: ActionConte
     argv = ["sh", "-c", command, "sh", *arguments] if expression else [command, *arguments]
     done = await context.shell.run_program(
         argv,
-        confinement=_confinement(settings, mode, context.workspace),
-        env=environment(settings, os.environ, sandboxed=mode != "none"),
+        confinement=granted,
+        env=environment(settings, os.environ, granted),
         cwd=_folder(settings, context),
         stdin=b"",
         timeout=None if settings.timeout_ms is None else settings.timeout_ms / 1000,
@@ -45,12 +48,30 @@ async def shell(settings: Settings, params: dict[str, Any], context: ActionConte
     return output
 
 
-def _mode(settings: Settings, wanted: str | None) -> str:
+def confinement(settings: Settings, operator: Confinement, workspace: str) -> Confinement:
+    """What programs run under: the operator's word, and where a setting of this plugin says more, that."""
+    network = {None: operator.network, True: "host", False: "off"}[settings.sandbox_allow_network]
+    mode = settings.sandbox_mode or operator.mode
+    backend = "none" if mode == "none" else settings.sandbox_backend or operator.backend
+    return replace(
+        operator,
+        mode=mode,
+        backend="auto" if backend == "none" and mode != "none" else backend,
+        network=network,
+        writable_roots=(
+            *operator.writable_roots,
+            *(_beneath(root, workspace) for root in settings.sandbox_writable_roots),
+        ),
+        bwrap_path=settings.sandbox_linux_bwrap_path or operator.bwrap_path,
+    )
+
+
+def _mode(granted: str, wanted: str | None) -> str:
     if wanted is None:
-        return settings.sandbox_mode
-    if _STRICTER.index(wanted) > _STRICTER.index(settings.sandbox_mode):
+        return granted
+    if _STRICTER.index(wanted) > _STRICTER.index(granted):
         raise ActionError(
-            f"a step cannot loosen the sandbox: the operator has set sandbox_mode to {settings.sandbox_mode}",
+            f"a step cannot loosen the sandbox: the operator has set sandbox_mode to {granted}",
             code="denied",
         )
     return wanted
@@ -73,16 +94,6 @@ def _is_expression(settings: Settings, params: dict[str, Any], mode: str) -> boo
 
 def _approved(context: ActionContext) -> bool:
     return isinstance(context.approval, dict) and context.approval.get("decision") == "approved"
-
-
-def _confinement(settings: Settings, mode: str, workspace: str) -> Confinement:
-    return Confinement(
-        mode=mode,
-        backend=settings.sandbox_backend,
-        network="host" if settings.sandbox_allow_network else "off",
-        writable_roots=tuple(_beneath(root, workspace) for root in settings.sandbox_writable_roots),
-        bwrap_path=settings.sandbox_linux_bwrap_path,
-    )
 
 
 def _folder(settings: Settings, context: ActionContext) -> str:

@@ -39,7 +39,8 @@ Mode = Literal["none", "read_only", "workspace_write"]
 class Settings(BaseModel):
     """`working_dir` missing: the workspace, else a folder of the attempt's own; relative ones are taken from the
     workspace. `timeout_ms` missing: only the step's. Empty `allowed_commands`: no allow-list. `max_output_bytes` is
-    for each of stdout and stderr, 1 to 1 MiB; what is more is dropped."""
+    for each of stdout and stderr, 1 to 1 MiB; what is more is dropped. A `sandbox_` setting that is missing is as the
+    operator's sections `plugins.grants` and `sandbox` say."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -49,9 +50,9 @@ class Settings(BaseModel):
     allowed_commands: tuple[str, ...] = ()
     blocked_commands: tuple[str, ...] = ()
     max_output_bytes: Annotated[int, BeforeValidator(_clamped)] = 65_536
-    sandbox_mode: Annotated[Mode, _spelled(_MODES)] = "read_only"
-    sandbox_backend: Annotated[Literal["auto", "bubblewrap", "seatbelt"], _spelled(_BACKENDS)] = "auto"
-    sandbox_allow_network: bool = False
+    sandbox_mode: Annotated[Mode | None, _spelled(_MODES)] = None
+    sandbox_backend: Annotated[Literal["auto", "bubblewrap", "seatbelt"] | None, _spelled(_BACKENDS)] = None
+    sandbox_allow_network: bool | None = None
     sandbox_writable_roots: tuple[str, ...] = ()
     sandbox_linux_bwrap_path: str | None = None
     env_policy: Annotated[Literal["inherit", "minimal", "allowlist"], _spelled({"whitelist": "allowlist"})] = "minimal"

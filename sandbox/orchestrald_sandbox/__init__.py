@@ -13,7 +13,7 @@ starts no command itself, keeps no state.
 from . import cgroups, destinations, environment, limits, listener, protected, status, usage
 from .bubblewrap import Host
 from .errors import CommandError, PolicyError, SandboxError, Unavailable
-from .host import find_bwrap, inspect, weaker
+from .host import backend_of, find_bwrap, inspect, weaker
 from .interpreter import Resolved, resolve
 from .policy import (
     MASKED,
@@ -34,7 +34,7 @@ from .probe import Probe, diagnose, probe
 
 __all__ = [
     "MASKED", "PROTECTED", "Backend", "CommandError", "FsRead", "Host", "Limits", "Mode", "Network", "Policy",
-    "PolicyError", "Prepared", "Probe", "Request", "Resolved", "SandboxError", "Unavailable", "cgroups",
+    "PolicyError", "Prepared", "Probe", "Request", "Resolved", "SandboxError", "Unavailable", "backend_of", "cgroups",
     "destinations", "diagnose", "environment", "find_bwrap", "inspect", "limits", "listener", "parse", "prepare",
     "probe", "protected", "refused", "resolve", "status", "tighten", "usage", "weaker",
 ]  # fmt: skip

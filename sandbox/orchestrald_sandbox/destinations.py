@@ -41,7 +41,9 @@ _SPECIAL_4 = tuple(
     )
 )  # fmt: skip
 _UNICAST_6 = IPv6Network("2000::/3")  # outside it lie ::1, ::a.b.c.d, fc00::/7, fe80::/10, fec0::/10, ff00::/8
-_SPECIAL_6 = tuple(IPv6Network(each) for each in ("2001::/23", "2001:db8::/32", "3fff::/20"))
+_SPECIAL_6 = tuple(
+    IPv6Network(each) for each in ("2001::/23", "2001:db8::/32", "3fff::/20")
+)  # the first has Teredo in it
 _NAT64 = IPv6Network("64:ff9b::/96")
 _MAPPED = IPv6Network("::ffff:0:0/96")
 
@@ -165,8 +167,6 @@ def is_public(address: Address) -> bool:
         return is_public(IPv4Address(int(judged) & 0xFFFF_FFFF))
     if judged.sixtofour is not None:
         return is_public(judged.sixtofour)
-    if judged.teredo is not None:
-        return all(is_public(each) for each in judged.teredo)
     return judged in _UNICAST_6 and not any(judged in each for each in _SPECIAL_6)
 
 

@@ -18,11 +18,20 @@ from pathlib import Path
 from . import etc, seccomp
 from .bubblewrap import Host
 from .errors import Unavailable
-from .policy import Policy, beneath
+from .policy import Backend, Mode, Policy, beneath
 
 SEARCHED = "/usr/bin:/usr/local/bin:/bin:/run/current-system/sw/bin"
 ROOT_ENTRIES = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
 INSTALL = "Install it (Debian, Ubuntu: apt install bubblewrap; Fedora: dnf install bubblewrap)."
+
+
+def backend_of(policy: Policy) -> Backend:
+    """What confines under this policy here: never `auto`."""
+    if policy.mode is Mode.NONE:
+        return Backend.NONE
+    if policy.backend is Backend.AUTO:
+        return Backend.SEATBELT if sys.platform == "darwin" else Backend.BUBBLEWRAP
+    return policy.backend
 
 
 def find_bwrap(configured: str | None = None, *, untrusted: Iterable[str] = ()) -> str:

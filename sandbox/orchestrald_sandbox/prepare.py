@@ -6,7 +6,9 @@ started. What was started waits at its door for `limit` and `release`.
 
 from __future__ import annotations
 
+import fcntl
 import os
+import secrets
 import stat
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,8 +23,8 @@ from .bubblewrap import Descriptors, Host
 from .cgroups import Group
 from .door import Door
 from .errors import PolicyError, Unavailable
-from .host import find_prlimit
-from .policy import Backend, FsRead, Limits, Mode, Policy, beneath
+from .host import backend_of, find_prlimit
+from .policy import Backend, FsRead, Limits, Mode, Network, Policy, beneath
 
 
 @dataclass(slots=True, kw_only=True)
@@ -121,8 +123,8 @@ def prepare(policy: Policy, command: Sequence[str], env: Mapping[str, str], host
         program = host.prlimit if host else find_prlimit()
         words = limits_.prlimit(policy.limits, program, processes=False) if program else []
         return Prepared(argv=[*words, *command], env=dict(env), cwd=policy.cwd or policy.workspace)
-    if policy.backend is Backend.SEATBELT or (policy.backend is Backend.AUTO and sys.platform == "darwin"):
-        seatbelt.profile(policy)
+    if backend_of(policy) is Backend.SEATBELT:
+        return _with_seatbelt(policy, command, env)
     if host is None:
         raise Unavailable("this machine has no working sandbox", "See `orchestrald doctor`.")
     if policy.run_as is not None and (host.uid != 0 or host.setpriv is None):
@@ -188,6 +190,28 @@ def _with_bubblewrap(policy: Policy, command: list[str], env: dict[str, str], ho
     )  # fmt: skip
 
 
+def _with_seatbelt(policy: Policy, command: Sequence[str], env: Mapping[str, str]) -> Prepared:
+    """Not run on macOS yet. What is checked is closed again: the profile goes by paths, and only a swap between the
+    check and a file's use is noticed by nobody."""
+    if (reason := seatbelt.available()) is not None:
+        raise reason
+    if policy.network is Network.PROXY:
+        raise Unavailable("network: proxy needs a network namespace, which macOS has not", "Use off, or host.")
+    if policy.run_as is not None or policy.scratch is None:
+        raise Unavailable("seatbelt runs with a scratch folder, and as the daemon's user", "Unset sandbox.run_as.")
+    for path in policy.checked_roots():
+        os.close(_open_checked(path, folder=path not in policy.parts))
+    before = protected.Found()
+    if policy.mode is Mode.WORKSPACE_WRITE:
+        before = protected.before(policy.roots(), policy.protected)
+    words = seatbelt.command(
+        policy, command, temporary=policy.scratch, tag=secrets.token_hex(8), protected=tuple(before.paths)
+    )
+    own = {"HOME": policy.scratch, "TMPDIR": policy.scratch}
+    cwd = policy.cwd or policy.workspace or policy.scratch
+    return Prepared(argv=words, env=dict(env) | own, cwd=cwd, protected_before=before, words=tuple(words))
+
+
 def _memory(content: bytes) -> int:
     """A descriptor to read `content` from, once: bwrap reads it to its end, and copies share the position."""
     descriptor = os.memfd_create("sandbox", os.MFD_CLOEXEC)
@@ -201,11 +225,13 @@ def _open_checked(path: str, *, folder: bool) -> int:
     """An O_PATH descriptor of exactly `path`. The kernel is asked afterwards where the descriptor leads, so
     a link anywhere on the way is noticed, whenever it was put there."""
     try:
-        descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+        # macOS has no O_PATH; there a FIFO must not make us wait for its writer.
+        how = os.O_PATH if sys.platform == "linux" else os.O_RDONLY | os.O_NONBLOCK
+        descriptor = os.open(path, how | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
         raise PolicyError(f"{path}: {error.strerror}") from None
     kind = os.fstat(descriptor).st_mode
-    real = os.readlink(f"/proc/self/fd/{descriptor}")
+    real = _leads_to(descriptor)
     problem = None
     if stat.S_ISLNK(kind) or real != path:
         problem = f"is or leads through a link; its real path is {os.path.realpath(path)}"
@@ -215,6 +241,13 @@ def _open_checked(path: str, *, folder: bool) -> int:
         os.close(descriptor)
         raise PolicyError(f"{path} {problem}")
     return descriptor
+
+
+def _leads_to(descriptor: int) -> str:
+    if sys.platform == "linux":
+        return os.readlink(f"/proc/self/fd/{descriptor}")
+    # F_GETPATH also spells the path in the disk's own upper and lower case, as Seatbelt compares it.
+    return os.fsdecode(fcntl.fcntl(descriptor, 50, bytes(1024)).rstrip(b"\0"))
 
 
 def _open_any(path: str) -> int:

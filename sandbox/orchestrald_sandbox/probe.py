@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from . import environment, inside, interpreter, status
+from . import environment, inside, interpreter, seatbelt, status
 from .bubblewrap import Host
 from .errors import SandboxError, Unavailable
 from .host import weaker
@@ -74,10 +74,10 @@ class Probe:
     checks: dict[str, bool] = field(default_factory=dict)
 
 
-def probe(host: Host, state: Path, policy: Policy | None = None, *, seconds: float = SECONDS) -> Probe:
+def probe(host: Host | None, state: Path, policy: Policy | None = None, *, seconds: float = SECONDS) -> Probe:
     """Try the sandbox with `policy`'s mode, network, sockets, `fs_read`, masks and `run_as` (None: the
-    defaults), on folders of its own beneath `state`. Blocks, for some 25 ms and at most `seconds`; never
-    raises.
+    defaults), on folders of its own beneath `state`. `host` None: there is no bwrap to know of, as on macOS.
+    Blocks, for some 25 ms and at most `seconds`; never raises.
 
     Good for the same bwrap, boot, user and kind of policy. The thread that calls must stay until it
     returns.
@@ -85,7 +85,7 @@ def probe(host: Host, state: Path, policy: Policy | None = None, *, seconds: flo
     policy = policy or Policy()
     if policy.mode is Mode.NONE:
         return Probe(ok=False, reason="mode none is no sandbox", hint="Nothing is confined in mode none.")
-    told = weaker(host, policy)
+    told = seatbelt.weaker() if host is None else weaker(host, policy)
     try:
         with tempfile.TemporaryDirectory(prefix="probe-", dir=os.path.realpath(state)) as folder:
             os.chmod(folder, 0o711)  # noqa: S103  so that only the sandbox can hide it
@@ -104,17 +104,17 @@ def diagnose(stderr: str) -> tuple[str, str]:
     return f"the sandbox did not start: {_last_line(stderr) or 'it gave no reason'}", ""
 
 
-def judge(printed: bytes) -> tuple[dict[str, bool], tuple[str, ...]]:
+def judge(printed: bytes, expected: Sequence[str] = EXPECTED) -> tuple[dict[str, bool], tuple[str, ...]]:
     """The script's answers, and which of the expected ones are not a plain True."""
     try:
         answers = json.loads(printed)
     except ValueError:
         answers = None
-    checks = {name: isinstance(answers, dict) and answers.get(name) is True for name in EXPECTED}
+    checks = {name: isinstance(answers, dict) and answers.get(name) is True for name in expected}
     return checks, tuple(name for name, held in checks.items() if not held)
 
 
-def _run(host: Host, policy: Policy, folder: Path, seconds: float) -> Probe:
+def _run(host: Host | None, policy: Policy, folder: Path, seconds: float) -> Probe:
     places = {name: folder / name for name in ("workspace", "plugin", "scratch")}
     for place in places.values():
         place.mkdir(mode=0o700)
@@ -135,20 +135,25 @@ def _run(host: Host, policy: Policy, folder: Path, seconds: float) -> Probe:
         scratch=str(places["scratch"]), writable_roots=(), read_roots=python.read_roots, cwd=None,
         limits=Limits(), masked=(*policy.masked, str(canary)),
     )  # fmt: skip
-    env = environment.base(path=python.path)
+    expected: tuple[str, ...] = EXPECTED
+    own: dict[str, str] = {}
+    if host is None:
+        expected, own = seatbelt.EXPECTED, dict.fromkeys(("home", "temporary"), str(places["scratch"]))
+    env = environment.base(path=python.path, **own)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         asked = {
             "canary": str(canary), **{name: str(place) for name, place in places.items()},
             "variables": list(env),
             "unix_sockets": policy.unix_sockets, "host_network": policy.network is Network.HOST,
             "writable": policy.mode is Mode.WORKSPACE_WRITE, "port": listener.getsockname()[1],
-            "namespaces": _namespaces(policy),
-            "limits": {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": Limits().open_files, "RLIMIT_NPROC": Limits().processes},
+            "namespaces": {} if host is None else _namespaces(policy),
+            "limits": _limits(host),
+            "checks": expected,
         }  # fmt: skip
         return _ask(tried, [*python.argv, json.dumps(asked)], env, host, seconds)
 
 
-def _ask(policy: Policy, command: Sequence[str], env: dict[str, str], host: Host, seconds: float) -> Probe:
+def _ask(policy: Policy, command: Sequence[str], env: dict[str, str], host: Host | None, seconds: float) -> Probe:
     with prepare(policy, command, env, host) as prepared:
         process = subprocess.Popen(
             prepared.argv, env=prepared.env, cwd=prepared.cwd, pass_fds=prepared.pass_fds,
@@ -168,10 +173,13 @@ def _ask(policy: Policy, command: Sequence[str], env: dict[str, str], host: Host
         prepared.abandon()
         _reap(status.read(written).child)
     stderr = complaints.decode("utf-8", "replace")
-    if status.read(written).exit_code != 0:
+    if host is None and process.returncode != 0:
+        reason, hint = seatbelt.diagnose(stderr, process.returncode)
+        return Probe(ok=False, reason=reason, hint=hint)
+    if host is not None and status.read(written).exit_code != 0:
         reason, hint = diagnose(stderr)
         return Probe(ok=False, reason=reason, hint=hint)
-    checks, missed = judge(printed)
+    checks, missed = judge(printed, EXPECTED if host is not None else seatbelt.EXPECTED)
     if missed:
         reason = f"the sandbox does not hold: {', '.join(missed)}"
         return Probe(ok=False, reason=reason, hint="Report it.", checks=checks)
@@ -212,6 +220,12 @@ def _reap(child: int | None) -> None:
 def _namespaces(policy: Policy) -> dict[str, str]:
     names = ("user", "mnt", "pid", "ipc", "uts", *(() if policy.network is Network.HOST else ("net",)))
     return {name: os.readlink(f"/proc/self/ns/{name}") for name in names}
+
+
+def _limits(host: Host | None) -> dict[str, int]:
+    """Hard limits by name. Without the number of processes for Seatbelt: macOS counts the user's, not the run's."""
+    found = {"RLIMIT_CORE": 0, "RLIMIT_NOFILE": Limits().open_files}
+    return found if host is None else found | {"RLIMIT_NPROC": Limits().processes}
 
 
 def _python() -> str:

@@ -27,7 +27,10 @@ def bench(tmp_path: Path) -> Bench:
         stored.append(content)
         return f"sha256:{len(stored)}"
 
-    runner = LocalRunner(tmp_path / "state", store_artifact=store, confinement_of=lambda plugin: granted[plugin])
+    def confinement_of(plugin: str) -> Confinement:
+        return granted.get(plugin, Confinement())
+
+    runner = LocalRunner(tmp_path / "state", store_artifact=store, confinement_of=confinement_of)
     return Bench(runner, tmp_path / "plugin", tmp_path / "workspace", stored, granted)
 
 

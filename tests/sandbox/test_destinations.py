@@ -12,6 +12,7 @@ from orchestrald_sandbox import PolicyError
 from orchestrald_sandbox.destinations import (
     Destinations,
     authority,
+    bare,
     host_of,
     is_public,
     judge,
@@ -140,8 +141,9 @@ def test_an_entry_that_is_not_understood_is_refused_by_name(entry: str) -> None:
 
 
 def test_one_text_is_not_a_list() -> None:
-    with pytest.raises(PolicyError):
-        parse("example.com:443")
+    for text in ("example.com:443", ""):
+        with pytest.raises(PolicyError, match="not a list"):
+            parse(text)
 
 
 def test_an_address_is_asked_for_by_an_entry_for_addresses_only() -> None:
@@ -156,7 +158,7 @@ def test_an_address_is_asked_for_by_an_entry_for_addresses_only() -> None:
 
 PUBLIC = [
     "8.8.8.8", "1.1.1.1", "172.32.0.1", "100.128.0.1", "198.20.0.1", "223.255.255.255", "2606:4700::1111",
-    "2a00:1450::1", "::ffff:8.8.8.8", "64:ff9b::808:808", "2002:808:808::1", "2001:0:808:808::f7f7:f7f7",
+    "2a00:1450::1", "::ffff:8.8.8.8", "64:ff9b::808:808", "2002:808:808::1",
 ]  # fmt: skip
 NOT_PUBLIC = [
     "0.0.0.0",  # noqa: S104 - nobody binds it here
@@ -168,7 +170,7 @@ NOT_PUBLIC = [
     "4000::1", "5f00::1", "64:ff9b:1::1",
     # IPv4 in other clothes.
     "::ffff:127.0.0.1", "::ffff:169.254.169.254", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "2002:7f00:1::1",
-    "2002:a00:1::1", "2001:0:808:808::80ff:fffe", "2001:0:a00:1::f7f7:f7f7",
+    "2002:a00:1::1", "2001:0:808:808::80ff:fffe", "2001:0:a00:1::f7f7:f7f7", "2001:0:808:808::f7f7:f7f7",
 ]  # fmt: skip
 
 
@@ -202,6 +204,12 @@ def test_a_listed_name_does_not_open_the_private_address_that_it_leads_to() -> N
     assert judge_address(corp, IPv4Address("10.9.8.7"), 443) == ""
     assert judge_address(corp, IPv6Address("::ffff:10.9.8.7"), 443) == ""
     assert judge_address(corp, IPv4Address("192.168.0.1"), 443)
+
+
+def test_a_zone_changes_nothing() -> None:
+    scoped = IPv6Address("fe80::1%2")
+    assert bare(scoped) == IPv6Address("fe80::1") != scoped
+    assert judge_address([parse(["a:1", "[fe80::/10]:1"])], scoped, 1) == ""
 
 
 def test_a_manifest_narrows_and_never_opens() -> None:
