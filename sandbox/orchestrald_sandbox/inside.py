@@ -73,7 +73,7 @@ def has_own_users() -> bool:
 
 
 def variables() -> "set[str]":
-    """Of the sandbox's own process where there is one, since a clean environment of ours would hide a full one of its."""
+    """Of the sandbox's own process where there is one: its environment is not made by what makes ours."""
     if not os.path.exists("/proc/1/environ"):
         return set(os.environ)
     with open("/proc/1/environ", "rb") as file:

@@ -12,7 +12,9 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Iterable
 
+from .destinations import Destinations
 from .errors import Unavailable
 
 HOST, PORT = "127.0.0.1", 3128
@@ -61,10 +63,13 @@ def inside(first_process: int) -> socket.socket:
     return socket.socket(fileno=found[0])
 
 
-def environment() -> dict[str, str]:
-    """The variables that lead programs to the proxy. Node takes notice of them only when it is told to."""
+def environment(lists: Iterable[Destinations]) -> dict[str, str]:
+    """The variables that lead programs to the proxy. Node takes notice of them only when it is told to.
+
+    What a program serves to itself on its own loopback does not go through it, unless the machine's is listed.
+    """
     url = f"http://{HOST}:{PORT}"
     names = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy")
-    return dict.fromkeys(names, url) | {
-        "NO_PROXY": "localhost,127.0.0.1,::1", "no_proxy": "localhost,127.0.0.1,::1", "NODE_USE_ENV_PROXY": "1",
-    }  # fmt: skip
+    listed = any(network.is_loopback for each in lists for network, _ in each.networks)
+    around = "" if listed else "localhost,127.0.0.1,::1"
+    return dict.fromkeys(names, url) | {"NO_PROXY": around, "no_proxy": around, "NODE_USE_ENV_PROXY": "1"}

@@ -132,7 +132,7 @@ def _run(host: Host | None, policy: Policy, folder: Path, seconds: float) -> Pro
     )  # fmt: skip
     tried = replace(
         policy, workspace=str(places["workspace"]), plugin_dir=str(places["plugin"]),
-        scratch=str(places["scratch"]), writable_roots=(), read_roots=python.read_roots, cwd=None,
+        scratch=str(places["scratch"]), writable_roots=(), parts=(), read_roots=python.read_roots, cwd=None,
         limits=Limits(), masked=(*policy.masked, str(canary)),
     )  # fmt: skip
     expected: tuple[str, ...] = EXPECTED
