@@ -45,11 +45,15 @@ class Root:
             os.close(self._fd)
             self._fd = -1
 
-    def open(self, path: str) -> BinaryIO:
-        """An existing regular file, for reading. Raises FileNotFoundError and Refused."""
+    def open(self, path: str, *, alone: bool = False) -> BinaryIO:
+        """An existing regular file, for reading. Raises FileNotFoundError and Refused.
+
+        `alone`: a file with a second name is refused too. For what a program has just made for us, it is a sign of
+        something else; a person's own files often have one (git, pnpm and uv link instead of copying).
+        """
         with self._parent(path, create=False) as (folder, name):
             fd = _open(name, os.O_RDONLY | _FILE, folder, path)
-            _regular(fd, path)
+            _regular(fd, path, alone=alone)
             return os.fdopen(fd, "rb")
 
     def replace(self, path: str, content: bytes, *, create_dirs: bool = False) -> None:

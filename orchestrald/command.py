@@ -12,6 +12,7 @@ import trio
 from orchestrald import home, logs
 from orchestrald.config import load
 from orchestrald.errors import AlreadyRunning, ConfigError, OrchestralError, SchemaTooNew
+from orchestrald.hardening import harden
 from orchestrald.paths import Paths
 from orchestrald.service import serve
 from orchestrald.version import VERSION
@@ -55,7 +56,7 @@ def _main(argv: Sequence[str]) -> int:
 
 
 def _serve(config_file: Path | None) -> int:
-    os.umask(0o077)
+    harden()
     paths = Paths.find()
     path = config_file or Path(paths.config_file)
     config = load(path, os.environ)

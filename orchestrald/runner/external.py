@@ -258,5 +258,5 @@ def _permitted(failure: Failure, how: ExternalAction) -> Failure:
 
 def _read_beneath(folder: str, path: str, limit: int) -> bytes:
     """At most `limit` + 1 bytes of a regular file beneath `folder`. Raises FileNotFoundError and Refused. Blocking."""
-    with open_root(folder) as root, root.open(path) as file:
+    with open_root(folder) as root, root.open(path, alone=True) as file:
         return file.read(limit + 1)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import trio
 
+from orchestrald.beneath import open_root
 from orchestrald.errors import NotFound, StoreError
 from orchestrald.store import durable
 
@@ -64,7 +65,11 @@ class References:
     def _get(self, digest: str) -> bytes:
         path = self._path(digest)
         try:
-            content = path.read_bytes()
+            with (
+                open_root(str(self._folder)) as root,
+                root.open(str(path.relative_to(self._folder)), alone=True) as file,
+            ):
+                content = file.read()
         except FileNotFoundError:
             raise NotFound(f"There is no reference {digest}.") from None
         except OSError as error:

@@ -68,7 +68,8 @@ async def test_the_result_file_counts_before_stdout_and_the_scratch_folder_is_go
 
 async def test_a_result_file_that_is_a_link_or_a_pipe_is_refused(bench: Bench, tmp_path: Path):
     (tmp_path / "secret").write_text('{"exports":{"stolen":1}}', encoding="utf-8")
-    for trick in (f"ln -s {tmp_path}/secret $ORCHESTRAL_RESULT", "mkfifo $ORCHESTRAL_RESULT"):
+    second = """cd $ORCHESTRAL_SCRATCH; echo '{"exports":{}}' >a; ln a $ORCHESTRAL_RESULT"""
+    for trick in (f"ln -s {tmp_path}/secret $ORCHESTRAL_RESULT", "mkfifo $ORCHESTRAL_RESULT", second):
         assert (await failure(bench, bench.sh(trick))).code == "invalid_response"
 
 

@@ -1,6 +1,7 @@
 """Are stored artifacts whole, durable and found by their content alone?"""
 
 import hashlib
+import os
 import stat
 from collections.abc import Sequence
 from pathlib import Path
@@ -67,6 +68,17 @@ async def test_damaged_content_is_never_handed_out(folder: Path) -> None:
     (file,) = files(folder)
     file.write_bytes(b"hellO")
     with pytest.raises(StoreError, match="damaged"):
+        await references.get(digest)
+
+
+@pytest.mark.parametrize("trick", [os.symlink, os.link])
+async def test_a_file_that_is_a_link_or_has_a_second_name_is_not_read(folder: Path, tmp_path: Path, trick: Any) -> None:
+    references = References(folder)
+    digest = await references.put(b"hello")
+    (file,) = files(folder)
+    file.rename(tmp_path / "elsewhere")
+    trick(tmp_path / "elsewhere", file)
+    with pytest.raises(StoreError, match="cannot be read"):
         await references.get(digest)
 
 
