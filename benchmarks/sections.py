@@ -2,7 +2,19 @@
 
 from collections.abc import Awaitable, Callable
 
-from benchmarks.measure import appends, chains, client, contest, daemon, disk, external, recovery, scale, socket
+from benchmarks.measure import (
+    appends,
+    chains,
+    client,
+    contest,
+    daemon,
+    disk,
+    external,
+    recovery,
+    sandbox,
+    scale,
+    socket,
+)
 from benchmarks.rounds import Settings
 from benchmarks.row import Row
 
@@ -12,6 +24,7 @@ SECTIONS: dict[str, Callable[[Settings], Awaitable[list[Row]]]] = {
     "scale": scale.measure,
     "disk": disk.measure,
     "external": external.measure,
+    "sandbox": sandbox.measure,
     "recovery": recovery.measure,
     "daemon": daemon.measure,
     "socket": socket.measure,

@@ -35,6 +35,8 @@ SOCKET = Bound("≤", 4)
 """From submit to durable result through the socket, in one-row commits."""
 EXTERNAL = Bound("≤", 1.25)
 """A sandboxed one-shot step, of the same program spawned by the same policy."""
+SANDBOX = Bound("≤", 2.5)
+"""A run under the whole policy, of one under the least that bwrap can do."""
 SCALE = Bound("≤", 1.3)
 """A step of a plan of 10,000, of a step of a plan of 100 of the same shape."""
 CLIENT = Bound("≤", 2)

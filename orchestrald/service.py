@@ -33,6 +33,7 @@ from orchestrald.plugin_host import PluginHost
 from orchestrald.protocol.messages import MAX_REQUEST_BYTES, METHODS, PROTOCOL_VERSION
 from orchestrald.runner.grants import problem
 from orchestrald.runner.pool import LocalRunner
+from orchestrald.runner.provenance import Provenance
 from orchestrald.server.address import bind
 from orchestrald.server.dispatch import Dispatcher
 from orchestrald.server.ephemera import Ephemera
@@ -66,6 +67,7 @@ class Service:
             Path(paths.state_dir),
             store_artifact=references.put,
             confinement_of=lambda plugin: confinement(self.config, plugin),
+            provenance_of=lambda plugin: Provenance(self.config, plugin),
             private=(paths.config_dir, paths.run_dir),
             own=(paths.state_dir, paths.config_dir, paths.run_dir, paths.plugins_dir, *config.plugins.folders),
             parallel=sandboxes,
@@ -171,6 +173,10 @@ class Service:
 
     # --- what handlers ask --------------------------------------------------------------------------------------
 
+    @property
+    def sandbox(self) -> LocalRunner:
+        return self.runner
+
     async def hello(self) -> dict[str, Any]:
         return {
             "daemon": "orchestrald",
@@ -186,6 +192,7 @@ class Service:
         waiting = sum(bool(actor.state.waiting) for actor in self.engine.live.values())
         probe = await self.runner.confiner.health(confinement(self.config, ""))
         sandbox: dict[str, Any] = {"backend": self.config.sandbox.backend, "ok": probe.ok, "weaker": list(probe.weaker)}
+        sandbox["limits"] = self.runner.confiner.limits(self.config.sandbox.run_as)
         if not probe.ok:
             sandbox |= {"reason": probe.reason, "hint": probe.hint}
         store: dict[str, Any] = {

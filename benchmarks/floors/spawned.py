@@ -8,6 +8,7 @@ import os
 import subprocess
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import orchestrald_sandbox as sandbox
@@ -32,13 +33,25 @@ class Spawned:
         self._argv = found.argv
         self._env = sandbox.environment.base(path=found.path, timezone=None)
         self._host = sandbox.inspect(state)
+        self._cgroups = sandbox.cgroups.find()
         self._request = request
 
     def seconds(self) -> float:
         """Once. Raises AssertionError when the program failed: a refused sandbox would be a very fast one."""
         prepared = sandbox.prepare(self._policy, self._argv, self._env, self._host)
-        try:
-            began = time.perf_counter()
+        began = time.perf_counter()
+        to_its_end(prepared, self._policy, self._cgroups, self._request)
+        return time.perf_counter() - began
+
+
+def to_its_end(
+    prepared: sandbox.Prepared, policy: sandbox.Policy, cgroups: sandbox.cgroups.Cgroups, request: bytes = b""
+) -> None:
+    """Start what was prepared, let it in, and wait. AssertionError when the program failed."""
+    assert prepared.status_read_fd is not None
+    group = cgroups.make(policy.limits) if cgroups.parents else None
+    try:
+        with nullcontext() if group is None else group.around_spawn():
             process = subprocess.Popen(
                 prepared.argv,
                 env=prepared.env,
@@ -48,9 +61,18 @@ class Spawned:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
             )
-            _, stderr = process.communicate(self._request)
-            taken = time.perf_counter() - began
-        finally:
-            prepared.abandon()
-        assert process.returncode == 0, stderr
-        return taken
+        prepared.close()
+        written = b""
+        while (child := sandbox.status.read(written).child) is None:
+            part = os.read(prepared.status_read_fd, 4096)
+            assert part, process.communicate()
+            written += part
+        prepared.limit(child, group)
+        prepared.release()
+        _, stderr = process.communicate(request)
+    finally:
+        prepared.abandon()
+        if group is not None:
+            group.verdict()
+            group.remove()
+    assert process.returncode == 0, stderr

@@ -41,7 +41,10 @@ AT_FAULT_IS_DAEMON = frozenset({"store_error", "internal_error", "error", "sandb
 
 
 class Command:
-    """`help` is one line for the list and more for `--help`; `examples` are shown as they are."""
+    """`help` is one line for the list and more for `--help`; `examples` are shown as they are.
+
+    `tail`: what follows the first `--` is somebody else's command line. It is not looked at, and given as `args.tail`.
+    """
 
     def __init__(
         self,
@@ -51,12 +54,14 @@ class Command:
         configure: Callable[[ArgumentParser], None] | None = None,
         examples: str = "",
         epilog: str = "",
+        tail: bool = False,
     ) -> None:
         self.help = help
         self.run = run
         self.configure = configure
         self.examples = examples
         self.epilog = epilog
+        self.tail = tail
 
 
 class BadInput(ClientError):

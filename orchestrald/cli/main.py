@@ -43,6 +43,7 @@ GROUPS: dict[str, dict[str, str]] = {
     "know your tools": {
         "actions": "catalogue",
         "plugins": "catalogue",
+        "sandbox": "sandbox",
     },
     "the daemon": {
         "status": "status",
@@ -126,7 +127,13 @@ def _run(name: str, command: Command, rest: list[str]) -> int:
         action="store_true",
         help="do not start the daemon when none runs (also ORCHESTRAL_NO_START=1)",
     )
-    return command.run(parser.parse_intermixed_args(rest))
+    tail: list[str] = []
+    if command.tail and "--" in rest:
+        cut = rest.index("--")
+        rest, tail = rest[:cut], rest[cut + 1 :]
+    args = parser.parse_intermixed_args(rest)
+    args.tail = tail
+    return command.run(args)
 
 
 def _load(module: str) -> Any:

@@ -92,7 +92,14 @@ def _sandbox(sandbox: dict[str, Any]) -> list[str]:
         ]
         return lines + ([f"          {safe(sandbox['hint'])}"] if sandbox.get("hint") else [])
     weaker = [f"          weaker here: {safe(word)}" for word in sandbox.get("weaker") or []]
-    return [f"sandbox   {name}, ready", *weaker]
+    return [f"sandbox   {name}, ready", *_limits(sandbox.get("limits") or {}), *weaker]
+
+
+def _limits(limits: dict[str, Any]) -> list[str]:
+    """What holds each limit, in a line; nothing when nobody has found out."""
+    held = [f"{name} by {safe(limits[name])}" for name in ("memory", "processes", "cpu", "files") if name in limits]
+    why = f" ({safe(limits['problem'])})" if limits.get("problem") else ""
+    return [f"          limits: {'; '.join(held)}{why}"] if held else []
 
 
 def _store(store: dict[str, Any]) -> list[str]:

@@ -9,52 +9,30 @@ Rules of this file:
 
 import logging
 import os
-import signal
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import trio
 
 import orchestrald_sandbox as sandbox
 from orchestrald.errors import SandboxUnavailable
 from orchestrald.hookspecs import ActionError, Confinement
-from orchestrald.protocol.foreign_text import tail
 from orchestrald.runner.base import Violation
 from orchestrald.runner.enclosed import Enclosed, Used
+from orchestrald.runner.explained import Settled, answer, in_force, words
 from orchestrald.runner.grants import Command, operator_policy, policy_of
 from orchestrald.runner.process import Bounds, Ended, run_process
 from orchestrald.runner.spawn import BUSY_PAUSE, BUSY_RETRIES, Program
-from orchestrald.runner.violations import of_ended
+from orchestrald.runner.verdict import Finished, OnViolation, Start, judged
 
 PROTECTED = sandbox.PROTECTED
 """Names that are never written beneath a workspace: what they hold is executed or trusted by other programs."""
 
-OnViolation = Callable[[Violation], None]
-
 _log = logging.getLogger(__name__)
 _LOADER = ("LD_", "DYLD_", "GLIBC_", "MALLOC_")
-_SHELL_SIGNALS = range(129, 129 + 64)
-_FATAL = {"protected_create": "protected_create", "disk_growth": "disk_growth", "pids": "too_many_processes"}
-"""Violations that make a step fail whatever the program said, and the code of that failure."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """A program that was executed. `status` is its exit status, or minus the signal that killed it.
-
-    `backend` is `none` or the name of what confined it. `oom`: it, or one of its processes, was killed for memory.
-    """
-
-    ended: Ended
-    status: int
-    backend: str
-    oom: bool = False
-
-    @property
-    def sandboxed(self) -> bool:
-        return self.backend != "none"
 
 
 class Confiner:
@@ -94,26 +72,58 @@ class Confiner:
         except sandbox.PolicyError as error:
             return sandbox.Probe(ok=False, reason=str(error))
 
+    def limits(self, run_as: tuple[int, int] | None) -> dict[str, str]:
+        """What holds the limits of programs; empty until `health` was asked."""
+        return in_force(self._cgroups, run_as)
+
+    async def explain(self, command: Command, reasons: Mapping[str, str]) -> dict[str, Any]:
+        """What `command` may touch, in words, and the sandbox's own words for it. Everything is done but the start.
+
+        `problem` {`message`, `hint`} is there if it would not run; then what had been found out until there is told.
+        """
+        settled, told = Settled(), dict[str, Any]()
+        try:
+            policy = await self._settle(command, settled)
+            prepare = partial(sandbox.prepare, policy, settled.argv, settled.env, settled.host)
+            prepared = await trio.to_thread.run_sync(prepare)
+            try:
+                told = words(prepared)
+            finally:
+                prepared.abandon()
+        except sandbox.Unavailable as error:
+            told["problem"] = {"message": error.reason, "hint": error.hint}
+        except sandbox.SandboxError as error:
+            told["problem"] = {"message": str(error), "hint": ""}
+        return answer(settled, self._cgroups or sandbox.cgroups.Cgroups(), reasons) | told
+
     async def run(
         self,
         command: Command,
         bounds: Bounds,
         on_violation: OnViolation,
         on_stderr: Callable[[bytes], None] | None = None,
+        *,
+        besides: Sequence[str] = (),
     ) -> Finished:
         """Run it to its end or to a bound, with no process left behind; a slot is waited for first.
+
+        `besides` is another program of the same policy: what that one needs is shown too.
 
         Each violation is told, as soon as it is known. Raises SandboxUnavailable, or ActionError: `cannot_run` when the
         program or a folder is not as it must be, and the codes of violations that are no matter of opinion.
         """
-        mode = command.confinement.mode
+        settled = Settled()
 
         def told(seen: Violation) -> None:
-            on_violation(seen._replace(backend="none" if mode == "none" else "bubblewrap", mode=mode))
+            policy = settled.policy
+            if policy is not None:
+                seen = seen._replace(backend=sandbox.backend_of(policy).value, mode=policy.mode.value)
+            on_violation(seen)
 
         async with self._slots:
             try:
-                return await self._run(command, bounds, told, on_stderr)
+                await self._settle(command, settled, besides)
+                return await self._run(command, settled, bounds, told, on_stderr)
             except sandbox.Unavailable as error:
                 told(Violation("setup_failed", error.reason))
                 raise SandboxUnavailable(error.reason, hint=error.hint) from None
@@ -121,31 +131,50 @@ class Confiner:
                 told(Violation("exec_failed", str(error)))
                 raise ActionError(str(error), code="cannot_run") from None
 
+    async def end_survivors(self, folder: Path) -> None:
+        """Kill what still runs of a daemon before this one, with a scratch folder beneath `folder`."""
+        killed = await trio.to_thread.run_sync(sandbox.survivors.end, str(folder.resolve()))  # noqa: ASYNC240
+        if killed:
+            _log.warning("%d processes of the daemon before this one still ran, and have been killed", killed)
+
     async def _run(
-        self, command: Command, bounds: Bounds, told: OnViolation, on_stderr: Callable[[bytes], None] | None
+        self,
+        command: Command,
+        settled: Settled,
+        bounds: Bounds,
+        told: OnViolation,
+        on_stderr: Callable[[bytes], None] | None,
     ) -> Finished:
-        policy = policy_of(command, self._private)
-        confined = policy.mode is not sandbox.Mode.NONE
-        host = None
-        if confined:
-            host, probe = await self._host(command.confinement, policy)
-            if not probe.ok:
-                raise sandbox.Unavailable(probe.reason, probe.hint)
-        else:
+        policy = settled.policy
+        assert policy is not None, "it was settled"
+        if policy.mode is sandbox.Mode.NONE:
             _log.warning("%s runs without a sandbox: the operator's mode is none", command.argv[0])
-        found = self._resolved(command, policy)
-        policy = policy.reading(found.read_roots)
-        if confined:
-            policy = policy.checked(private=self._private)
-        env = self._environment(command, found.path, policy)
         for attempt in range(BUSY_RETRIES + 1):
-            start = _Start(policy, found.argv, env, host, command, bounds, told, on_stderr)
+            start = Start(policy, settled.argv, settled.env, settled.host, command, bounds, told, on_stderr)
             finished = await self._once(start)
             if finished is not None:
                 return finished
             if attempt < BUSY_RETRIES:
                 await trio.sleep(BUSY_PAUSE)
-        raise sandbox.CommandError(f"{found.argv[0]} is still being written to")
+        raise sandbox.CommandError(f"{settled.argv[0]} is still being written to")
+
+    async def _settle(self, command: Command, settled: Settled, besides: Sequence[str] = ()) -> sandbox.Policy:
+        """What `command` comes to, noted in `settled` step by step; what is returned is known to hold, or is mode none.
+        Raises SandboxError at the first thing that is wrong."""
+        settled.policy = policy = policy_of(command, self._private)
+        confined = policy.mode is not sandbox.Mode.NONE
+        if confined:
+            settled.host, probe = await self._host(command.confinement, policy)
+            if not probe.ok:
+                raise sandbox.Unavailable(probe.reason, probe.hint)
+        found = self._resolved(command, policy)
+        other = self._resolved(replace(command, argv=besides), policy) if besides else found
+        settled.argv, settled.needs = found.argv, tuple(dict.fromkeys((*found.read_roots, *other.read_roots)))
+        settled.policy = policy = policy.reading(settled.needs)
+        if confined:
+            policy.checked(private=self._private)
+        settled.env = self._environment(command, tuple(dict.fromkeys((*found.path, *other.path))), policy)
+        return policy
 
     def _resolved(self, command: Command, policy: sandbox.Policy) -> sandbox.Resolved:
         return sandbox.resolve(
@@ -155,7 +184,7 @@ class Confiner:
             home=self._home,
         )
 
-    async def _once(self, start: "_Start") -> Finished | None:
+    async def _once(self, start: Start) -> Finished | None:
         """None: the program's file was busy, and it was not executed."""
         policy = start.policy
         guarded = policy.mode is sandbox.Mode.WORKSPACE_WRITE
@@ -169,15 +198,19 @@ class Confiner:
             raise sandbox.CommandError(f"{start.argv[0]} could not be started: {error.strerror}") from None
         finally:
             prepared.abandon()
+            if sandbox.backend_of(policy) is not sandbox.Backend.BUBBLEWRAP:
+                # Without a pid namespace a child that called setsid has left the process group that was killed.
+                with trio.CancelScope(shield=True):
+                    await trio.to_thread.run_sync(sandbox.survivors.end, start.command.scratch)
             if guarded:
                 # Also when cancelled: what a stopped run has planted is as dangerous as what a finished one has.
                 with trio.CancelScope(shield=True):
                     made = await trio.to_thread.run_sync(self._quarantine, policy, prepared, start.command)
         if start.host is not None and not start.host.has_bind_fd and not prepared.roots_unmoved():
             raise sandbox.PolicyError("a granted folder was replaced by another while the program was started")
-        return _judged(ended, used, start, made)
+        return judged(ended, used, start, made)
 
-    async def _to_its_end(self, prepared: sandbox.Prepared, start: "_Start") -> tuple[Ended, Used]:
+    async def _to_its_end(self, prepared: sandbox.Prepared, start: Start) -> tuple[Ended, Used]:
         program = Program(
             prepared.argv,
             prepared.env,
@@ -207,7 +240,7 @@ class Confiner:
         own = {} if confined else {"home": command.scratch, "temporary": command.scratch}
         env = sandbox.environment.base(path=path, timezone=self._environ.get("TZ"), **own)
         if confined and policy.network is sandbox.Network.PROXY:
-            env |= sandbox.listener.environment()
+            env |= sandbox.listener.environment(policy.destinations)
         granted = [name for name in command.env_pass if name in command.confinement.env_pass]
         env |= sandbox.environment.inherited(granted, self._environ)
         for name, value in command.env.items():
@@ -217,7 +250,7 @@ class Confiner:
             if "\0" in value or "\0" in name or "=" in name or not name:
                 raise sandbox.PolicyError(f"{name!r} is not a variable that a program can be given")
             env[name] = value
-        return env
+        return env | {sandbox.survivors.VARIABLE: command.scratch}
 
     async def _host(
         self, confinement: Confinement, policy: sandbox.Policy
@@ -258,77 +291,3 @@ def _kind(policy: sandbox.Policy, host: sandbox.Host | None) -> tuple[object, ..
     about = os.stat(host.bwrap)
     words = (policy.mode, policy.network, policy.fs_read, policy.unix_sockets, policy.run_as)
     return (*words, host.bwrap, about.st_mtime_ns, about.st_ino)
-
-
-@dataclass(frozen=True, slots=True)
-class _Start:
-    """One start of a program: under which policy, and who hears of it."""
-
-    policy: sandbox.Policy
-    argv: Sequence[str]
-    env: Mapping[str, str]
-    host: sandbox.Host | None
-    command: Command
-    bounds: Bounds
-    told: OnViolation
-    on_stderr: Callable[[bytes], None] | None
-
-    @property
-    def confined(self) -> bool:
-        return self.policy.mode is not sandbox.Mode.NONE
-
-
-def _judged(ended: Ended, used: Used, start: _Start, made: tuple[sandbox.protected.Violation, ...]) -> Finished | None:
-    """What bwrap's status, exit code and last words come to. None: the program's file was busy."""
-    if refusal := _not_executed(ended, start):
-        if "Text file busy" in refusal:
-            return None
-        raise sandbox.CommandError(refusal)
-    status = ended.returncode if start.host is None else _status_inside(ended)
-    seen = [Violation("protected_create", _in_words(each), path=each.path) for each in made]
-    if used.counted.oom:
-        seen.append(Violation("oom", "its processes held more memory together than their limit"))
-    if used.counted.processes:
-        seen.append(Violation("pids", "it was refused a process: it had as many as its limit", certain=True))
-    if used.disk:
-        seen.append(Violation("disk_growth", used.disk))
-    known = {each.kind for each in seen}
-    seen += [each for each in of_ended(ended, status, sandboxed=start.confined) if each.kind not in known]
-    for each in seen:
-        start.told(each)
-    for each in seen:
-        if each.kind in _FATAL and not (each.kind == "pids" and ended.end != "processes"):
-            said = "; ".join(other.evidence for other in seen if other.kind == each.kind)
-            raise ActionError(said, code=_FATAL[each.kind])
-    oom = ended.end == "memory" or (used.counted.oom and status == -signal.SIGKILL)
-    return Finished(ended, status, sandbox.backend_of(start.policy).value, oom)
-
-
-def _not_executed(ended: Ended, start: _Start) -> str:
-    """Why the kernel did not execute the program, in words; empty when it did."""
-    if ended.end != "exited":
-        return ""
-    stderr = ended.stderr.value()
-    unconfined, told = start.host is None, sandbox.status.read(ended.status)
-    if not unconfined and told.child is not None and told.exit_code is None and stderr.startswith(b"bwrap: execvp"):
-        return tail(stderr).removeprefix("bwrap: execvp ")
-    # Where a program sets the limits and executes the command: in mode none, and as another user.
-    code = ended.returncode if unconfined else told.exit_code
-    if code in (126, 127) and stderr.startswith(b"prlimit: failed to execute"):
-        return tail(stderr).removeprefix("prlimit: ")
-    return ""
-
-
-def _status_inside(ended: Ended) -> int:
-    told = sandbox.status.read(ended.status)
-    if ended.end == "exited" and told.child is None:
-        raise sandbox.Unavailable(*sandbox.diagnose(tail(ended.stderr.value())))
-    if told.exit_code is None:
-        # The sandbox was set up and ended without a word: we, somebody or the kernel killed it.
-        return min(ended.returncode, 0) or -signal.SIGKILL
-    return 128 - told.exit_code if told.exit_code in _SHELL_SIGNALS else told.exit_code
-
-
-def _in_words(made: sandbox.protected.Violation) -> str:
-    where = f"moved to {made.moved_to}" if made.moved_to else "it could not be moved away, look at it"
-    return f"{made.path} was created; {where}"

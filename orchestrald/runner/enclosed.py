@@ -6,7 +6,7 @@ looked at; when it is over, what the kernel counted is read and everything is re
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import trio
@@ -48,9 +48,12 @@ class Enclosed:
         self, program: Program, bounds: Bounds, on_stderr: Callable[[bytes], None] | None
     ) -> tuple[Ended, Used]:
         """To its end or a bound, with nothing left behind. OSError: it could not be started."""
+        if self._cgroups.parents:
+            self._group = self._make_group()
+            program = replace(program, around=self._group.around_spawn)
         try:
-            if self._policy.network is sandbox.Network.PROXY:
-                ended = await self._run_with_proxy(program, bounds, on_stderr)
+            if self._is_slow():
+                ended = await self._run_beside_admission(program, bounds, on_stderr)
             else:
                 ended = await run_process(program, bounds, on_stderr)
             return ended, await self._used()
@@ -71,17 +74,22 @@ class Enclosed:
         )
 
     def _admit(self, pid: int) -> None:
-        if self._cgroups.parents:
-            try:
-                self._group = self._cgroups.make(self._policy.limits)
-            except OSError as error:
-                raise sandbox.Unavailable(f"no control group can be made: {error}", "Restart the daemon.") from None
-        self._prepared.limit(pid, self._group)
-        if self._policy.network is sandbox.Network.PROXY:
+        if self._is_slow():
             self._first = pid
-            self._waits.set()  # whoever serves the proxy lets it in
+            self._waits.set()
         else:
+            self._prepared.limit(pid, self._group)
             self._prepared.release()
+
+    def _is_slow(self) -> bool:
+        """Does it take longer to let it in than the loop may stand still?"""
+        return self._policy.network is sandbox.Network.PROXY or (self._group is not None and self._group.version == 2)
+
+    def _make_group(self) -> sandbox.cgroups.Group:
+        try:
+            return self._cgroups.make(self._policy.limits)
+        except OSError as error:
+            raise sandbox.Unavailable(f"no control group can be made: {error}", "Restart the daemon.") from None
 
     def _too_much(self, pid: int) -> Literal["", "memory", "processes", "disk"]:
         limits, counted = self._policy.limits, self._cgroups.controllers
@@ -100,30 +108,33 @@ class Enclosed:
             return Used(counted)
         return Used(counted, await trio.to_thread.run_sync(self._disk.too_much, limits))
 
-    async def _run_with_proxy(
+    async def _run_beside_admission(
         self, program: Program, bounds: Bounds, on_stderr: Callable[[bytes], None] | None
     ) -> Ended:
-        """The proxy ends with the program. Whichever of the two fails says why; the other is stopped."""
+        """Who lets it in, and what serves it then, ends with the program. Whichever fails says why; the other is
+        stopped."""
         failures: list[Exception] = []
         ended: list[Ended] = []
         running = trio.CancelScope()
 
-        async def serve() -> None:
+        async def admit() -> None:
             try:
                 await self._waits.wait()
                 assert self._first is not None
-                inside = await trio.to_thread.run_sync(sandbox.listener.inside, self._first)
+                await trio.to_thread.run_sync(self._prepared.limit, self._first, self._group)
+                if self._policy.network is sandbox.Network.PROXY:
+                    inside = await trio.to_thread.run_sync(sandbox.listener.inside, self._first)
+                    inside.setblocking(False)
+                    listener = trio.SocketListener(trio.socket.from_stdlib_socket(inside))
+                    await nursery.start(proxy.serve, listener, self._policy.destinations, self._on_denied)
             except sandbox.SandboxError as error:
                 failures.append(error)
                 running.cancel()
-                return
-            inside.setblocking(False)
-            listener = trio.SocketListener(trio.socket.from_stdlib_socket(inside))
-            await nursery.start(proxy.serve, listener, self._policy.destinations, self._on_denied)
-            self._prepared.release()
+            else:
+                self._prepared.release()
 
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(serve)
+            nursery.start_soon(admit)
             with running:
                 try:
                     ended.append(await run_process(program, bounds, on_stderr))

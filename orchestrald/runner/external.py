@@ -21,12 +21,13 @@ from orchestrald.manifest import ExternalAction
 from orchestrald.protocol import action as protocol
 from orchestrald.protocol.reply import Malformed
 from orchestrald.runner.base import Asked, Attempt, Failed, Observer, Outcome, Succeeded, Violation
-from orchestrald.runner.confine import Confiner, Finished
+from orchestrald.runner.confine import Confiner
 from orchestrald.runner.grants import Command, manifest_request, plan_request, refused, workspace_parts
 from orchestrald.runner.output import LogLines
 from orchestrald.runner.process import Bounds
 from orchestrald.runner.scratch import scratch_folder
 from orchestrald.runner.validation import approval_of, input_for, output_failure
+from orchestrald.runner.verdict import Finished
 
 StoreArtifact = Callable[[bytes], Awaitable[str]]
 """Makes bytes durable and returns their digest, as `ReferenceStore.put` does."""

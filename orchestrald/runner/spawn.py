@@ -50,7 +50,7 @@ class Program:
     """What to start. `env` is the whole environment. `cwd` missing: the daemon's. Empty `stdin`: /dev/null.
 
     `started` is called once the program runs: what was opened only for it can be closed. `enclosure` missing means
-    that there is no sandbox around it.
+    that there is no sandbox around it. `around` is what the thread is in while it starts it, as a control group.
     """
 
     argv: Sequence[str]
@@ -60,24 +60,29 @@ class Program:
     pass_fds: Sequence[int] = ()
     started: Callable[[], None] | None = None
     enclosure: Enclosure | None = None
+    around: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
 
 
 async def spawn(program: Program) -> "subprocess.Popen[bytes]":
     """Start it, in a session of its own and at a lower priority. OSError: it cannot be started."""
     for attempt in range(BUSY_RETRIES + 1):
+        popen = None
         try:
-            popen = subprocess.Popen(  # noqa: ASYNC220, S603  in this very thread: see the rules of this file
-                program.argv,
-                bufsize=0,
-                stdin=subprocess.PIPE if program.stdin else subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                env=program.env,
-                cwd=program.cwd,
-                pass_fds=program.pass_fds,
-                start_new_session=True,
-            )
+            with program.around():
+                popen = subprocess.Popen(  # noqa: ASYNC220, S603  in this very thread: see the rules of this file
+                    program.argv,
+                    bufsize=0,
+                    stdin=subprocess.PIPE if program.stdin else subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                    env=program.env,
+                    cwd=program.cwd,
+                    pass_fds=program.pass_fds,
+                    start_new_session=True,
+                )
         except OSError as error:
+            if popen is not None:
+                popen.kill()  # it started, and this thread could not come back from where it started it
             if error.errno != errno.ETXTBSY or attempt == BUSY_RETRIES:
                 raise
             await trio.sleep(BUSY_PAUSE)

@@ -6,10 +6,12 @@ describes. Whoever looks for behaviour finds it a layer below.
 
 import base64
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any, Protocol
 
 import trio
 
+from orchestrald.actions import LoadedAction
 from orchestrald.core.interaction import Interaction
 from orchestrald.engine import snapshot
 from orchestrald.engine.engine import Engine
@@ -38,6 +40,19 @@ class Daemon(Protocol):
     def plugins(self) -> Sequence[Mapping[str, Any]]: ...
 
     def stop(self, drain_s: float | None) -> None: ...
+
+    @property
+    def sandbox(self) -> "Sandbox": ...
+
+
+class Sandbox(Protocol):
+    """What can be asked of the sandbox without an interaction."""
+
+    async def explain(self, action: LoadedAction, workspace: str) -> Answer: ...
+
+    async def try_command(
+        self, action: LoadedAction, argv: Sequence[str], workspace: str, seconds: float
+    ) -> Answer: ...
 
 
 class Handlers:
@@ -283,9 +298,7 @@ class Handlers:
         return {"actions": [{k: getattr(s, k) for k in keys} for s in self._engine.actions.specs.values()]}
 
     async def action_get(self, params: m.ActionGet, peer: Peer) -> Answer:
-        spec = self._engine.actions.specs.get(params.name)
-        if spec is None:
-            raise NotFound(f"There is no action {params.name}.", hint="`orchestral actions` lists them.")
+        spec = self._action(params.name).spec
         keys = ("name", "description", "effects", "idempotent", "plugin", "version", "input_schema", "output_schema")
         shown = {key: getattr(spec, key) for key in (*keys, "approval", "timeout", "digest")}
         return {key: value for key, value in shown.items() if value not in (None, "")}
@@ -302,6 +315,14 @@ class Handlers:
         answer = {"interaction_id": shown["interaction_id"], "state": shown["state"], "answer": shown.get("answer", "")}
         return answer | {key: step[key] for key in ("output", "stored", "error", "question") if key in step}
 
+    def _action(self, name: str) -> LoadedAction:
+        found = self._engine.actions.get(name)
+        if found is None:
+            near = get_close_matches(name, self._engine.actions.specs, n=3, cutoff=0.5)
+            hint = f"Did you mean {' or '.join(near)}?" if near else "`orchestral actions` lists them."
+            raise NotFound(f"There is no action {name}.", hint=hint)
+        return found
+
     async def plugin_list(self, params: m.Empty, peer: Peer) -> Answer:
         return {"plugins": list(self._daemon.plugins())}
 
@@ -315,6 +336,15 @@ class Handlers:
             return answer | {"text": content.decode("utf-8")}
         except UnicodeDecodeError:
             return answer | {"base64": base64.b64encode(content).decode("ascii")}
+
+    # --- the sandbox --------------------------------------------------------------------------------------------
+
+    async def sandbox_explain(self, params: m.SandboxExplain, peer: Peer) -> Answer:
+        return await self._daemon.sandbox.explain(self._action(params.action), _absolute(params.workspace))
+
+    async def sandbox_try(self, params: m.SandboxTry, peer: Peer) -> Answer:
+        action, workspace = self._action(params.action), _absolute(params.workspace)
+        return await self._daemon.sandbox.try_command(action, params.argv, workspace, params.timeout_ms / 1000)
 
     async def _once(self, params: Any, method: str, peer: Peer, serve: Any) -> Answer:
         given = params.model_dump(mode="json")
@@ -352,6 +382,14 @@ def _cursor(text: str | None) -> tuple[int, str] | None:
     if not at.isdigit() or not interaction_id:
         raise InvalidParams("cursor: must be one that interaction.list returned.")
     return int(at), interaction_id
+
+
+def _absolute(workspace: str) -> str:
+    if workspace and not workspace.startswith("/"):
+        raise InvalidParams(f"workspace: {workspace!r} is relative, and the daemon has another current folder.")
+    if "\0" in workspace:
+        raise InvalidParams("workspace: no folder has a NUL in its name.")
+    return workspace
 
 
 def _literal(value: Any) -> Any:

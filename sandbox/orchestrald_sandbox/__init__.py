@@ -10,7 +10,7 @@ starts no command itself, keeps no state.
         process = subprocess.Popen(prepared.argv, env=prepared.env, ...)
 """
 
-from . import cgroups, destinations, environment, limits, listener, protected, status, usage
+from . import cgroups, destinations, environment, explain, limits, listener, protected, status, survivors, usage
 from .bubblewrap import Host
 from .errors import CommandError, PolicyError, SandboxError, Unavailable
 from .host import backend_of, find_bwrap, inspect, weaker
@@ -35,6 +35,6 @@ from .probe import Probe, diagnose, probe
 __all__ = [
     "MASKED", "PROTECTED", "Backend", "CommandError", "FsRead", "Host", "Limits", "Mode", "Network", "Policy",
     "PolicyError", "Prepared", "Probe", "Request", "Resolved", "SandboxError", "Unavailable", "backend_of", "cgroups",
-    "destinations", "diagnose", "environment", "find_bwrap", "inspect", "limits", "listener", "parse", "prepare",
-    "probe", "protected", "refused", "resolve", "status", "tighten", "usage", "weaker",
+    "destinations", "diagnose", "environment", "explain", "find_bwrap", "inspect", "limits", "listener", "parse",
+    "prepare", "probe", "protected", "refused", "resolve", "status", "survivors", "tighten", "usage", "weaker",
 ]  # fmt: skip

@@ -1,6 +1,10 @@
 """How much may all processes of a command use together, where the kernel counts it?
 
-One control group per run, entered while the sandbox waits at its door, so that nothing of it was ever outside.
+One control group per run, which nothing of it was ever outside of. To move a process is dear: the kernel waits until
+every processor has passed a quiet moment, 8 to 12 ms on an idle machine. A thread may move *itself* for nothing (see
+cgroup_procs_write_start), and what it starts is where it is; so in version 1 the spawning thread goes in, spawns and
+comes back. Version 2 has no such thing for memory: there the sandbox is moved while it waits at its door.
+
 Version 2 where a part of the tree is ours (systemd: `Delegate=`), else version 1 where it can be written to; where
 neither is, `usage.py` looks several times a second. A group is a folder; its files are the kernel's interface.
 """
@@ -11,7 +15,7 @@ import itertools
 import os
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,9 +45,25 @@ class Group:
     folders: dict[str, Path]
 
     def enter(self, pid: int) -> None:
-        """Put a process in; what it forks from now on is in it too. OSError: it is gone, or the group is."""
+        """Put a process in; what it forks from now on is in it too. Blocks for some ms. OSError: it is gone, or the
+        group is."""
         for folder in dict.fromkeys(self.folders.values()):
             (folder / "cgroup.procs").write_text(str(pid))
+
+    @contextmanager
+    def around_spawn(self) -> Iterator[None]:
+        """What this thread starts within is in the group from its first instruction. Version 1 only: else it does
+        nothing, and the sandbox's first process must `enter`. OSError: nothing may be started."""
+        if self.version != 1:
+            yield
+            return
+        try:
+            for folder in self.folders.values():
+                _move_this_thread(folder)
+            yield
+        finally:
+            for folder in self.folders.values():
+                _move_this_thread(folder.parent)
 
     def verdict(self) -> Verdict:
         """Asked when the run is over. A file that cannot be read counts as nothing seen."""
@@ -170,6 +190,11 @@ def _version_1(root: Path, lines: list[list[str]]) -> Cgroups:
             parents.append((name, str(parent)))
     problem = "" if parents else "no control group can be written to"
     return Cgroups(1 if parents else 0, tuple(parents), problem)
+
+
+def _move_this_thread(folder: Path) -> None:
+    with open(folder / "tasks", "w") as file:
+        file.write("0")  # whoever writes
 
 
 def _settings(version: int, controller: str, limits: Limits) -> Iterator[tuple[str, str]]:

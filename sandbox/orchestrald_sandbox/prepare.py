@@ -59,12 +59,13 @@ class Prepared:
         self.pass_fds = ()
 
     def limit(self, child: int, group: Group | None = None) -> None:
-        """Give the waiting first process its limits and its control group. Unavailable: one of them could not be given,
-        and it must be killed. A process that is gone is no error: its status tells."""
+        """Give the waiting first process its limits, and its control group if it was not started in it (version 2; then
+        this blocks for some ms). Unavailable: one of them could not be given, and it must be killed. A process that is
+        gone is no error: its status tells."""
         try:
             if self.limits is not None:
                 limits_.apply(child, self.limits)
-            if group is not None:
+            if group is not None and group.version == 2:
                 group.enter(child)
         except ProcessLookupError:
             return

@@ -19,11 +19,8 @@ MOST_ROUNDS = 20
 def find(folder: str) -> tuple[int, ...]:
     """Processes whose start environment names `folder` or something in it; those that cannot be read are not ours."""
     marks = _marks(folder)
-    found: list[int] = []
-    for name in os.listdir("/proc") if os.path.isdir("/proc") else ():
-        if name.isdecimal() and int(name) != os.getpid() and _named(int(name), marks):
-            found.append(int(name))
-    return tuple(found)
+    pids = [int(name) for name in os.listdir("/proc") if name.isdecimal()] if os.path.isdir("/proc") else []
+    return tuple(pid for pid in pids if pid != os.getpid() and _named(pid, marks))
 
 
 def _marks(folder: str) -> tuple[bytes, ...]:

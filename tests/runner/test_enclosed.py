@@ -2,8 +2,11 @@
 
 import http.server
 import os
+import signal
+import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -208,3 +211,43 @@ async def test_a_program_that_is_missing_is_told_as_a_violation_too(bench: Bench
     assert [(seen.kind, seen.mode, seen.backend) for seen in notes.violations] == [
         ("exec_failed", "read_only", "bubblewrap")
     ]
+
+
+@pytest.mark.parametrize("how", ["ended", "stopped"])
+async def test_without_a_sandbox_a_child_that_left_the_group_is_found_all_the_same(
+    bench: Bench, marked: tuple[str, Callable[[], list[int]]], how: str
+):
+    seconds, sleeping = marked
+    bench.granted["p"] = Confinement(mode="none", backend="none")
+    text = f"""#!/usr/bin/python3
+import os, time
+done, told = os.pipe()  # closed by the exec: then it sleeps
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        os.dup2(os.open("/dev/null", os.O_RDWR), 1)
+        os.execvp("sleep", ["sleep", "{seconds}"])
+    os._exit(0)
+os.close(told)
+os.read(done, 1)
+if {how == "stopped"}: time.sleep(60)
+print('{{"exports":{{}}}}')
+"""
+    outcome = await run(bench, bench.external([bench.program("leave.py", text)]), timeout=1.0)
+    assert isinstance(outcome, Succeeded if how == "ended" else Failed)
+    assert sleeping() == []
+
+
+async def test_what_a_killed_daemon_left_running_is_ended_at_the_next_start(bench: Bench, tmp_path: Path):
+    folder = tmp_path / "state" / "scratch" / "exec_old"
+    folder.mkdir()
+    left = subprocess.Popen(  # noqa: ASYNC220  it must not be one that trio waits for
+        ["/usr/bin/sleep", "60"], env={"ORCHESTRAL_SCRATCH": str(folder)}, start_new_session=True
+    )
+    try:
+        await bench.runner.sweep()
+        assert left.wait(5) == -signal.SIGKILL
+        assert not folder.exists()
+    finally:
+        left.kill()
+        left.wait()

@@ -31,4 +31,4 @@ def test_nothing_is_spawned_from_a_worker_thread():
 def test_only_one_place_spawns_and_only_one_knows_the_sandbox():
     assert [name for name, call in CALLS if ast.unparse(call.func).endswith("Popen")] == ["spawn.py"]
     importing = [p.name for p in FOLDER.glob("*.py") if "orchestrald_sandbox" in p.read_text(encoding="utf-8")]
-    assert sorted(importing) == ["confine.py", "enclosed.py", "grants.py", "proxy.py"]
+    assert sorted(importing) == ["confine.py", "enclosed.py", "explained.py", "grants.py", "proxy.py", "verdict.py"]

@@ -1,0 +1,115 @@
+"""How did a program's run go, in the end?
+
+Told from bwrap's status, the exit code, the last words and what the kernel counted: no one of them is enough. bwrap's
+own exit code is 1 when the set-up failed, and 1 when the program ended with 1.
+"""
+
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import orchestrald_sandbox as sandbox
+from orchestrald.hookspecs import ActionError
+from orchestrald.protocol.foreign_text import tail
+from orchestrald.runner.base import Violation
+from orchestrald.runner.enclosed import Used
+from orchestrald.runner.grants import Command
+from orchestrald.runner.process import Bounds, Ended
+from orchestrald.runner.violations import of_ended
+
+OnViolation = Callable[[Violation], None]
+
+_SHELL_SIGNALS = range(129, 129 + 64)
+_FATAL = {"protected_create": "protected_create", "disk_growth": "disk_growth", "pids": "too_many_processes"}
+"""Violations that make a step fail whatever the program said, and the code of that failure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A program that was executed. `status` is its exit status, or minus the signal that killed it.
+
+    `backend` is `none` or the name of what confined it. `oom`: it, or one of its processes, was killed for memory.
+    """
+
+    ended: Ended
+    status: int
+    backend: str
+    oom: bool = False
+
+    @property
+    def sandboxed(self) -> bool:
+        return self.backend != "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """One start of a program: under which policy, and who hears of it."""
+
+    policy: sandbox.Policy
+    argv: Sequence[str]
+    env: Mapping[str, str]
+    host: sandbox.Host | None
+    command: Command
+    bounds: Bounds
+    told: OnViolation
+    on_stderr: Callable[[bytes], None] | None
+
+    @property
+    def confined(self) -> bool:
+        return self.policy.mode is not sandbox.Mode.NONE
+
+
+def judged(ended: Ended, used: Used, start: Start, made: tuple[sandbox.protected.Violation, ...]) -> Finished | None:
+    """What bwrap's status, exit code and last words come to. None: the program's file was busy."""
+    if refusal := _not_executed(ended, start):
+        if "Text file busy" in refusal:
+            return None
+        raise sandbox.CommandError(refusal)
+    status = ended.returncode if start.host is None else _status_inside(ended)
+    seen = [Violation("protected_create", _in_words(each), path=each.path) for each in made]
+    if used.counted.oom:
+        seen.append(Violation("oom", "its processes held more memory together than their limit"))
+    if used.counted.processes:
+        seen.append(Violation("pids", "it was refused a process: it had as many as its limit", certain=True))
+    if used.disk:
+        seen.append(Violation("disk_growth", used.disk))
+    known = {each.kind for each in seen}
+    seen += [each for each in of_ended(ended, status, sandboxed=start.confined) if each.kind not in known]
+    for each in seen:
+        start.told(each)
+    for each in seen:
+        if each.kind in _FATAL and not (each.kind == "pids" and ended.end != "processes"):
+            said = "; ".join(other.evidence for other in seen if other.kind == each.kind)
+            raise ActionError(said, code=_FATAL[each.kind])
+    oom = ended.end == "memory" or (used.counted.oom and status == -signal.SIGKILL)
+    return Finished(ended, status, sandbox.backend_of(start.policy).value, oom)
+
+
+def _not_executed(ended: Ended, start: Start) -> str:
+    """Why the kernel did not execute the program, in words; empty when it did."""
+    if ended.end != "exited":
+        return ""
+    stderr = ended.stderr.value()
+    unconfined, told = start.host is None, sandbox.status.read(ended.status)
+    if not unconfined and told.child is not None and told.exit_code is None and stderr.startswith(b"bwrap: execvp"):
+        return tail(stderr).removeprefix("bwrap: execvp ")
+    # Where a program sets the limits and executes the command: in mode none, and as another user.
+    code = ended.returncode if unconfined else told.exit_code
+    if code in (126, 127) and stderr.startswith(b"prlimit: failed to execute"):
+        return tail(stderr).removeprefix("prlimit: ")
+    return ""
+
+
+def _status_inside(ended: Ended) -> int:
+    told = sandbox.status.read(ended.status)
+    if ended.end == "exited" and told.child is None:
+        raise sandbox.Unavailable(*sandbox.diagnose(tail(ended.stderr.value())))
+    if told.exit_code is None:
+        # The sandbox was set up and ended without a word: we, somebody or the kernel killed it.
+        return min(ended.returncode, 0) or -signal.SIGKILL
+    return 128 - told.exit_code if told.exit_code in _SHELL_SIGNALS else told.exit_code
+
+
+def _in_words(made: sandbox.protected.Violation) -> str:
+    where = f"moved to {made.moved_to}" if made.moved_to else "it could not be moved away, look at it"
+    return f"{made.path} was created; {where}"
