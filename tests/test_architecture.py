@@ -20,7 +20,6 @@ LONG = {
     "orchestrald/core/decide.py": "every input beside every other: split, nobody could see that none is missing",
     "orchestrald/core/evolve.py": "every event, for the same reason; replay and live share it line by line",
     "orchestrald/engine/engine.py": "the one place where the core meets IO; what could be its own idea already is",
-    "orchestrald/runner/confine.py": "the only door to the sandbox: a second file would be a second door",
     "orchestrald/runner/process.py": "one state machine over one program's descriptors",
     "orchestrald/server/handlers.py": "one short method per method of the socket; a table, written as code",
 }
