@@ -34,6 +34,9 @@ StoreArtifact = Callable[[bytes], Awaitable[str]]
 
 RESULT = ".orchestral-result.json"
 MAX_ARTIFACT = 64 << 20
+MOST_ARTIFACTS = 1000
+MOST_ARTIFACT_BYTES = 256 << 20
+"""Of one answer: it is read after the program's end, when no deadline counts any more."""
 _TOO_LARGE: dict[str, Literal["", "stdout", "stderr", "result"]] = {"stdout_limit": "stdout", "stderr_limit": "stderr"}
 _BY_THE_SANDBOX = frozenset({"HOME", "LOGNAME", "USER", "PATH", "LANG", "LC_ALL", "TZ", "TMPDIR"})
 """Names that a manifest may list and that every program has anyway, with values of the sandbox's own."""
@@ -90,11 +93,16 @@ class ExternalRunner:
         """The outcome of an answer, once the files that it names are stored and its schema is met."""
         if not isinstance(said, dict):
             return said
+        whole = 0
         try:
-            for artifact in protocol.artifacts(said):
+            for number, artifact in enumerate(protocol.artifacts(said)):
+                if number >= MOST_ARTIFACTS or whole > MOST_ARTIFACT_BYTES:
+                    most = f"{MOST_ARTIFACTS} artifacts and {MOST_ARTIFACT_BYTES >> 20} MiB in all of them"
+                    return Failed(Failure("output_too_large", f"an answer may hold {most}"))
                 content = await trio.to_thread.run_sync(_read_beneath, run.scratch, artifact.path, MAX_ARTIFACT)
                 if len(content) > MAX_ARTIFACT:
                     return Failed(Failure("output_too_large", f"the artifact {artifact.path} is larger than 64 MiB"))
+                whole += len(content)
                 stored = {
                     "$artifact": await self._store_artifact(content),
                     "media_type": artifact.media_type,

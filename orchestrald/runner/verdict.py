@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import orchestrald_sandbox as sandbox
 from orchestrald.hookspecs import ActionError
-from orchestrald.protocol.foreign_text import tail
+from orchestrald.protocol.foreign_text import plain, tail
 from orchestrald.runner.base import Violation
 from orchestrald.runner.enclosed import Used
 from orchestrald.runner.grants import Command
@@ -111,5 +111,8 @@ def _status_inside(ended: Ended) -> int:
 
 
 def _in_words(made: sandbox.protected.Violation) -> str:
-    where = f"moved to {made.moved_to}" if made.moved_to else "it could not be moved away, look at it"
-    return f"{made.path} was created; {where}"
+    path = plain(made.path)  # of the program's choice
+    if made.problem:
+        return f"{path} could not be looked through after the run: {plain(made.problem)}"
+    where = f"moved to {plain(made.moved_to)}" if made.moved_to else "it could not be moved away, look at it"
+    return f"{path} was created; {where}"

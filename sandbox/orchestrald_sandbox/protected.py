@@ -12,6 +12,7 @@ import fnmatch
 import os
 import re
 import stat
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from .policy import beneath
 
 DEPTH = 3  # root/a/b/.git is at depth 3
 MOST_ENTRIES = 200_000  # read while looking; a tree that is wider cannot be guarded in reasonable time
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 Identity = tuple[int, int]  # device, inode
 
 
@@ -50,15 +52,15 @@ class Names:
         return cls(re.compile("|".join(whole) or r"(?!)"), tuple(parts for parts in split if len(parts) > 1))
 
 
-def find(roots: Iterable[str], names: Iterable[str]) -> Found:
+def find(roots: Iterable[str], names: Iterable[str], *, most: int | None = None) -> Found:
     """Everything protected beneath `roots`, to the depth of 3. A root that does not exist has nothing.
 
-    PolicyError when a root is too wide to be searched.
+    PolicyError when there are more than `most` entries to look at (None: MOST_ENTRIES).
     """
-    wanted, found, budget = Names.of(names), Found(), [MOST_ENTRIES]
+    wanted, found, budget = Names.of(names), Found(), [MOST_ENTRIES if most is None else most]
     for root in roots:
         with suppress(FileNotFoundError):
-            descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            descriptor = os.open(root, FOLDER)
             try:
                 _search(descriptor, root, 1, wanted, (), found, budget)
             finally:
@@ -91,10 +93,14 @@ def before(roots: Iterable[str], names: Iterable[str]) -> Found:
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A protected name a run has made. `moved_to` None: it could not be moved, and is still where it was."""
+    """A protected name a run has made. `moved_to` None: it could not be moved, and is still where it was.
+
+    `problem`: why nobody can say what was made beneath `path`; empty when that is known.
+    """
 
     path: str
     moved_to: str | None
+    problem: str = ""
 
 
 def after(roots: Iterable[str], names: Iterable[str], earlier: Found, quarantine: str) -> tuple[Violation, ...]:
@@ -102,13 +108,31 @@ def after(roots: Iterable[str], names: Iterable[str], earlier: Found, quarantine
 
     Call it when nothing of the run is alive any more. A name is new if no file of that identity was known
     before: a folder renamed together with its `.git` is no violation, another `.git` in the old place is. A
-    folder that can no longer be looked into counts as new, since anything may be in it.
+    folder that can no longer be looked into counts as new, since anything may be in it. It never gives up, however
+    many entries there are now, and never raises: what cannot be looked through is a violation itself.
     """
     roots = tuple(roots)
-    now = find(roots, names)
+    try:
+        for root in roots:
+            with suppress(FileNotFoundError):
+                _unlock(root)
+        now = find(roots, names, most=sys.maxsize)
+    except (OSError, PolicyError) as error:
+        return tuple(Violation(root, None, str(error)) for root in roots)
     known = set(earlier.paths.values()) | set(earlier.closed.values())
     created = {path for path, identity in (now.paths | now.closed).items() if identity not in known}
     return tuple(_move(path, roots, quarantine, number) for number, path in enumerate(sorted(created)))
+
+
+def _unlock(root: str) -> None:
+    """Give ourselves back what a run has taken away: the workspace's own permissions are no hiding place."""
+    descriptor = os.open(root, FOLDER | getattr(os, "O_PATH", 0))
+    try:
+        mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+        if mode & 0o700 != 0o700 and hasattr(os, "O_PATH"):
+            os.chmod(f"/proc/self/fd/{descriptor}", mode | 0o700)
+    finally:
+        os.close(descriptor)
 
 
 def _search(
@@ -125,7 +149,7 @@ def _search(
         if not is_folder or (level >= DEPTH and not further):
             continue
         try:
-            inner = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+            inner = os.open(name, FOLDER, dir_fd=folder)
         except PermissionError:
             found.closed[where] = identity
             continue
@@ -179,12 +203,11 @@ def _move(path: str, roots: Iterable[str], quarantine: str, number: int) -> Viol
     """By descriptors from the root down, so that a link put in the way leads nowhere."""
     root = next(root for root in roots if beneath(path, root))
     *parents, name = path.removeprefix(root.rstrip("/") + "/").split("/")
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        folder = os.open(root, flags)
+        folder = os.open(root, FOLDER)
         try:
             for parent in parents:
-                inner = os.open(parent, flags, dir_fd=folder)
+                inner = os.open(parent, FOLDER, dir_fd=folder)
                 os.close(folder)
                 folder = inner
             return Violation(path, _into(folder, name, path, quarantine, number))

@@ -210,11 +210,13 @@ class Household(Daemon):
             ".git/HEAD": "ref: x", ".git/config": "[core]", ".env": "TOKEN=in-the-workspace", "known": "known",
         }.items():  # fmt: skip
             (workspace / path).write_text(text)
-        self.give(self.home / "workspaces")
+        self.give(workspace)
+        if self.uid != os.getuid():  # not all of them again: one holds 200,000 names
+            os.chown(workspace.parent, self.uid, self.gid)
         outside = self.home / "outside" / workspace.name
         outside.mkdir(parents=True)
         (outside / "secret").write_text(SECRET)
-        self.give(self.home / "outside")
+        self.give(outside)
         return Scene(self, workspace, f"4.{secrets.randbelow(10**9):09d}", around)
 
     def attempt(self, scene: Scene, grant: str, attempt: str, args: dict[str, Any], **step: Any) -> dict[str, Any]:

@@ -14,11 +14,11 @@ import orchestrald_sandbox as sandbox
 from escape.removal import Function, removed, spelled, wrap
 from orchestrald import beneath
 from orchestrald.protocol import strict_json
-from orchestrald.runner import process, proxy, scratch, spawn
+from orchestrald.runner import external, process, proxy, scratch, spawn
 
 
 def install() -> None:
-    for part in (_bounds, _process, _spawn, _beneath, _protocol, _scratch, _proxy):
+    for part in (_bounds, _process, _spawn, _beneath, _protocol, _artifacts, _scratch, _proxy):
         part()
 
 
@@ -97,6 +97,16 @@ def _protocol() -> None:
     @wrap(strict_json, "loads")
     def loads(original: Function, data: bytes, **named: Any) -> Any:
         return json.loads(data) if "strict-json" in removed() else original(data, **named)
+
+
+def _artifacts() -> None:
+    bounds = external.MOST_ARTIFACTS, external.MOST_ARTIFACT_BYTES
+
+    @wrap(external.ExternalRunner, "_exported")
+    def exported(original: Function, *args: Any) -> Any:
+        gone = "artifact-bounds" in removed()
+        external.MOST_ARTIFACTS, external.MOST_ARTIFACT_BYTES = (1 << 40, 1 << 60) if gone else bounds
+        return original(*args)
 
 
 def _scratch() -> None:

@@ -86,10 +86,9 @@ def judged(row: Row, step: dict[str, Any], seen: str) -> Verdict:
 
 def table() -> list[Row]:
     """Every row, in the order of section 3."""
-    from escape import table_daemon, table_files, table_kernel, table_machine, table_network, table_open
+    from escape import table_daemon, table_files, table_kernel, table_machine, table_network
 
     parts = [table_files, table_network, table_kernel, table_machine, table_daemon]
-    parts += [table_open] if table_open.WANTED else []
     rows = [row for part in parts for row in part.ROWS]
     assert len({row.name for row in rows}) == len(rows), "two rows have one name"
     return sorted(rows, key=_place)

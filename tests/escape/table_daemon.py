@@ -3,7 +3,7 @@
 import base64
 from typing import Any
 
-from escape.host_side import feed_pipes, harmed_outside, survivor
+from escape.host_side import feed_pipes, harmed_outside, scratch_left, survivor
 from escape.rows import Row
 
 SHORT = {"timeout": "700ms"}
@@ -69,4 +69,8 @@ ROWS = [
         grant="burglar-loader", args={"names": ["LD_PRELOAD"]}, held=("cannot_run",), removed="loader"),
     Row(number="+", title="inherit the address of the agent", attempt="variables_name_sockets",
         grant="burglar-agent", args={"names": ["SSH_AUTH_SOCK"]}, held=("cannot_run",), removed="never-inherited"),
+    Row(number="+", title="leave a folder that is deeper than any recursion", attempt="leave_deep",
+        args={"levels": 3000}, seen=scratch_left, removed="deep-removal"),
+    Row(number="+", title="hand over one file very often", attempt="artifacts", args={"count": 20, "size_mib": 16},
+        held=("output_too_large",), removed="artifact-bounds"),
 ]  # fmt: skip

@@ -3,10 +3,12 @@
 import os
 
 from escape.host_side import (
+    envrc_in_locked_workspace,
     evil_twin,
     file_in_workspace,
     home_is_shown,
     link,
+    protected_bytes,
     readable,
     set_id_files,
     shared_memory_left,
@@ -131,4 +133,13 @@ ROWS = [
         args={"first": ".git", "second": "sub"}, removed="protected"),
     Row(number="+", title="find a mount that honours set-id bits", attempt="mounts_without",
         args={"option": "nosuid"}, removed="sandbox", partly=True),
+    Row(number="38", title="create a protected name that is no text", attempt="create_odd",
+        grant="burglar-write", args={"raw": [b".env\xff".hex()]}, held=("protected_create",), seen=protected_bytes,
+        removed="quarantine"),
+    Row(number="38", title="lock the workspace over what it created", attempt="create_odd",
+        grant="burglar-write", args={"raw": [b".envrc".hex()], "lock": ["."]}, held=("protected_create",),
+        seen=envrc_in_locked_workspace, removed="quarantine"),
+    Row(number="38", title="plant a name in a crowd of others", attempt="crowd", grant="burglar-write",
+        args={"name": ".envrc", "links": 200_100}, held=("protected_create",), seen=file_in_workspace(".envrc"),
+        removed="quarantine"),
 ]  # fmt: skip
