@@ -253,6 +253,13 @@ def test_every_file_that_a_document_names_exists() -> None:
     assert missing == []
 
 
+def test_the_threat_model_says_of_every_file_of_the_boundary_what_it_stops() -> None:
+    table = read("sandbox/README.md").split("## What each file stops")[1].split("## What nothing here stops")[0]
+    named = set(re.findall(r"`(\w+\.py)`", table))
+    there = {path.name for path in (ROOT / "sandbox" / "orchestrald_sandbox").glob("*.py")} - {"__init__.py"}
+    assert named == there
+
+
 def test_every_make_target_that_a_document_names_exists() -> None:
     targets = set(re.findall(r"^([\w./-]+):", read("Makefile"), re.MULTILINE))
     for path in DOCUMENTS:

@@ -92,8 +92,8 @@ def weaker(host: Host, policy: Policy) -> tuple[str, ...]:
     told: list[str] = []
     if host.uid == 0 and policy.run_as is None:
         told.append(
-            "plugins run as uid 0: the number of processes is not limited, and files of root are readable "
-            "where they are shown; set sandbox.run_as"
+            "plugins run as uid 0: files of root are readable where they are shown, and processes are not counted by "
+            "rlimit; set sandbox.run_as"
         )
     if not host.has_bind_fd:
         told.append("this bwrap has no --bind-fd: a folder replaced just then is noticed only after the start")

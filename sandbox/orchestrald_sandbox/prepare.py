@@ -127,7 +127,7 @@ def prepare(policy: Policy, command: Sequence[str], env: Mapping[str, str], host
     if backend_of(policy) is Backend.SEATBELT:
         return _with_seatbelt(policy, command, env)
     if host is None:
-        raise Unavailable("this machine has no working sandbox", "See `orchestrald doctor`.")
+        raise Unavailable("this machine has no working sandbox", "See `orchestral status`.")
     if policy.run_as is not None and (host.uid != 0 or host.setpriv is None):
         raise Unavailable("run_as needs a daemon of uid 0 and setpriv (util-linux)", "Unset sandbox.run_as.")
     with ExitStack() as undo:
