@@ -64,7 +64,7 @@ def _serve(config_file: Path | None) -> int:
         raise ConfigError(f"There is no configuration file {path}.")
     seen = config.observability
     logs.configure(seen.log_level, seen.log_file, seen.log_format)
-    home.prepare(paths)
+    home.prepare(paths, passable=config.sandbox.run_as is not None)
     with home.lock(paths.lock):
         try:
             trio.run(serve, paths, config, path)

@@ -20,26 +20,34 @@ from orchestrald.paths import Paths
 PATIENCE_S = 0.5
 
 
-def prepare(paths: Paths) -> None:
-    """Make the folders that are missing. Raises ConfigError with the folder and the command that mends it."""
-    for folder in (paths.config_dir, paths.playbooks_dir, paths.plugins_dir, paths.log_dir):
+def prepare(paths: Paths, *, passable: bool = False) -> None:
+    """Make the folders that are missing. Raises ConfigError with the folder and the command that mends it.
+
+    `passable`: programs run as another user (`sandbox.run_as`), who must pass through to what is theirs. Then
+    folders may be 0711, which shows nobody what is in them.
+    """
+    _private(Path(paths.state_dir), passable=passable)
+    _make(Path(paths.plugins_dir), passable=passable)
+    for folder in (paths.config_dir, paths.playbooks_dir, paths.log_dir):
         _make(Path(folder))
-    _private(Path(paths.state_dir))
 
 
-def _make(folder: Path) -> None:
+def _make(folder: Path, *, passable: bool = False) -> None:
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not folder.is_dir():
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if passable:
+                folder.chmod(0o711)
     except OSError as error:
         raise ConfigError(f"The folder {folder} cannot be made: {error.strerror}.") from error
 
 
-def _private(folder: Path) -> None:
-    _make(folder)
+def _private(folder: Path, *, passable: bool) -> None:
+    _make(folder, passable=passable)
     found = folder.stat()
     if found.st_uid != os.geteuid():
         raise ConfigError(f"The folder {folder} belongs to uid {found.st_uid}, not to us.")
-    if stat.S_IMODE(found.st_mode) & 0o077:
+    if stat.S_IMODE(found.st_mode) & (0o066 if passable else 0o077):
         raise ConfigError(f"The folder {folder} is open to others.", hint=f"chmod 700 {folder}")
 
 

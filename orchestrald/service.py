@@ -31,7 +31,7 @@ from orchestrald.planner.playbooks import Playbooks
 from orchestrald.plugin_folders import POLL, Change, Folders, in_words
 from orchestrald.plugin_host import PluginHost
 from orchestrald.protocol.messages import MAX_REQUEST_BYTES, METHODS, PROTOCOL_VERSION
-from orchestrald.runner.grants import problem
+from orchestrald.runner.grants import backend, problem
 from orchestrald.runner.pool import LocalRunner
 from orchestrald.runner.provenance import Provenance
 from orchestrald.server.address import bind
@@ -191,7 +191,8 @@ class Service:
     async def info(self) -> dict[str, Any]:
         waiting = sum(bool(actor.state.waiting) for actor in self.engine.live.values())
         probe = await self.runner.confiner.health(confinement(self.config, ""))
-        sandbox: dict[str, Any] = {"backend": self.config.sandbox.backend, "ok": probe.ok, "weaker": list(probe.weaker)}
+        word = backend(self.config.sandbox.backend)
+        sandbox: dict[str, Any] = {"backend": word, "ok": probe.ok, "weaker": list(probe.weaker)}
         sandbox["limits"] = self.runner.confiner.limits(self.config.sandbox.run_as)
         if not probe.ok:
             sandbox |= {"reason": probe.reason, "hint": probe.hint}

@@ -45,6 +45,9 @@ def _failed(state: Interaction) -> str:
     for run in failed[:5]:
         reason = run.failure.message if run.failure else "no reason given"
         lines.append(f"{run.id} ({run.node.action or run.node.kind}) failed: {_short(reason)}")
+        hint = (run.failure.details or {}).get("hint") if run.failure else None
+        if isinstance(hint, str) and hint:
+            lines.append(_short(hint))
     if len(failed) > 5:
         lines.append(f"and {len(failed) - 5} more steps failed")
     return "\n".join(lines)

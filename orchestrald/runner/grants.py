@@ -95,6 +95,11 @@ def problem(confinement: Confinement) -> str:
     return ""
 
 
+def backend(word: str) -> str:
+    """What confines here when the operator has said `word`: never `auto`."""
+    return sandbox.backend_of(sandbox.Policy(backend=sandbox.parse(sandbox.Backend, word, "sandbox.backend"))).value
+
+
 def policy_of(command: Command, private: Iterable[str]) -> sandbox.Policy:
     """The operator's policy, narrowed, on the folders of this run. `private` is hidden wherever it would show."""
     policy = _narrowed(operator_policy(command.confinement), command.manifest, command.plan)

@@ -44,6 +44,8 @@ class LocalRunner:
     ) -> None:
         folder = state / "scratch"
         folder.mkdir(mode=0o700, exist_ok=True)
+        if confinement_of("").run_as is not None:
+            folder.chmod(0o711)  # each attempt's own folder in it belongs to that user
         self.confiner = Confiner(state, private=private, parallel=parallel, environ=environ)
         self._inprocess = InProcessRunner(
             self.confiner, scratch=folder, confinement_of=confinement_of, untouchable=Untouchable.of(own)

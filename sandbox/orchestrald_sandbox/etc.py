@@ -20,6 +20,7 @@ COPIED = (
     "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "mime.types", "os-release", "pki", "protocols",
     "services", "ssl",
 )  # fmt: skip
+LAYOUT = 2  # to be raised when the same sources are staged otherwise
 HOSTS = "127.0.0.1 localhost sandbox\n::1 localhost\n"  # without it the name "localhost" does not resolve
 NSSWITCH = "passwd: files\ngroup: files\nhosts: files dns\nservices: files\nprotocols: files\n"
 Users = tuple[tuple[int, int], ...]  # uid, gid
@@ -33,7 +34,7 @@ def stage(state: Path, *, source: Path = Path("/etc"), users: Users = ((0, 0),))
     host's network the live one is mounted over it. Older stagings are left alone, since a running command may
     still have one mounted; `prune` removes them. OSError: `state` cannot be written.
     """
-    digest = hashlib.sha256(repr((users, HOSTS, NSSWITCH, COPIED)).encode())
+    digest = hashlib.sha256(repr((LAYOUT, users, HOSTS, NSSWITCH, COPIED)).encode())
     for path, found in _walk(source):
         seen = (str(path), found.st_mtime_ns, found.st_size, found.st_ino, found.st_mode)
         digest.update(repr(seen).encode())
@@ -41,7 +42,8 @@ def stage(state: Path, *, source: Path = Path("/etc"), users: Users = ((0, 0),))
     target = folder / digest.hexdigest()[:16]
     if target.is_dir():
         return target
-    folder.mkdir(mode=0o711, parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o711)  # for run_as, and whatever the umask says
     building = Path(tempfile.mkdtemp(prefix="new-", dir=folder))
     try:
         _copy(source, building)
@@ -86,7 +88,8 @@ def _copy(source: Path, building: Path) -> None:
     for path, found in _walk(source):
         target = building / path.relative_to(source)
         if stat.S_ISDIR(found.st_mode):
-            target.mkdir(mode=0o755, exist_ok=True)
+            target.mkdir(exist_ok=True)
+            target.chmod(0o755)
         elif stat.S_ISREG(found.st_mode):
             shutil.copyfile(path, target, follow_symlinks=False)
             target.chmod(0o444)

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from types import TracebackType
 from typing import Self
 
@@ -130,6 +131,9 @@ def prepare(policy: Policy, command: Sequence[str], env: Mapping[str, str], host
         raise Unavailable("this machine has no working sandbox", "See `orchestral status`.")
     if policy.run_as is not None and (host.uid != 0 or host.setpriv is None):
         raise Unavailable("run_as needs a daemon of uid 0 and setpriv (util-linux)", "Unset sandbox.run_as.")
+    if policy.run_as is not None:
+        for path in (host.etc, *policy.checked_roots(), *policy.read_roots):
+            _check_passable(path, *policy.run_as)
     with ExitStack() as undo:
         return _with_bubblewrap(policy, list(command), dict(env), host, undo)
 
@@ -249,6 +253,18 @@ def _leads_to(descriptor: int) -> str:
         return os.readlink(f"/proc/self/fd/{descriptor}")
     # F_GETPATH also spells the path in the disk's own upper and lower case, as Seatbelt compares it.
     return os.fsdecode(fcntl.fcntl(descriptor, 50, bytes(1024)).rstrip(b"\0"))
+
+
+def _check_passable(path: str, uid: int, gid: int) -> None:
+    """bwrap looks every path up as the user that it runs as, also one that it is given a descriptor of."""
+    for parent in reversed(PurePosixPath(path).parents):
+        about = os.stat(parent)
+        needed = 0o100 if about.st_uid == uid else 0o010 if about.st_gid == gid else 0o001
+        if not about.st_mode & needed:
+            raise Unavailable(
+                f"uid {uid} of sandbox.run_as cannot pass through {parent}",
+                f"chmod o+x {parent} (nobody can list it by that), or unset sandbox.run_as.",
+            )
 
 
 def _open_any(path: str) -> int:
