@@ -22,6 +22,7 @@ def test_programs_run_as_that_user_and_its_folders_show_nobody_what_is_in_them()
         home.chmod(0o711)
         made = Daemon(home, CONFIG)
         made.workspace.chmod(0o755)
+        made.environment["PATH"] = "/usr/local/bin:/usr/bin:/bin"  # an interpreter that the user can reach
         made.start()
         try:
             command = "id -u; ls -nd $PWD | cut -d' ' -f3"  # its own folder, made by the daemon for that user
