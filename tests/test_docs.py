@@ -260,6 +260,18 @@ def test_the_threat_model_says_of_every_file_of_the_boundary_what_it_stops() -> 
     assert named == there
 
 
+def test_every_kind_of_violation_is_documented() -> None:
+    said = read("PROTOCOL.md").split("### Violations")[1].split("\n## ")[0]
+    documented = set(
+        re.findall(r"`(\w+)`", "\n".join(line.split("|")[1] for line in said.splitlines() if line[:2] == "| "))
+    )
+    code = "".join(read(f"orchestrald/runner/{name}.py") for name in ("violations", "verdict", "confine", "external"))
+    told = set(re.findall(r'Violation\(\s*"(\w+)"', code)) | set(re.findall(r': \("(\w+)", "', code))
+    denied = {"network_denied"}
+    assert told | denied <= documented
+    assert documented == told | denied
+
+
 def test_every_make_target_that_a_document_names_exists() -> None:
     targets = set(re.findall(r"^([\w./-]+):", read("Makefile"), re.MULTILINE))
     for path in DOCUMENTS:

@@ -251,3 +251,11 @@ async def test_what_a_killed_daemon_left_running_is_ended_at_the_next_start(benc
     finally:
         left.kill()
         left.wait()
+
+
+async def test_each_run_without_a_sandbox_is_logged(bench: Bench, caplog: pytest.LogCaptureFixture):
+    bench.granted["p"] = Confinement(mode="none", backend="none")
+    for _ in range(2):
+        await run(bench, bench.sh("""echo '{"exports":{}}'"""))
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len([text for text in said if "without a sandbox" in text]) == 2
