@@ -152,7 +152,12 @@ def find(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgrou
     for _, parent in found.parents:
         _sweep(Path(parent))
     try:
-        found.make(Limits()).remove()
+        group = found.make(Limits())
+        try:
+            with group.around_spawn():
+                pass
+        finally:
+            group.remove()
     except OSError as error:
         return Cgroups(problem=f"the control groups of {found.parents[0][1]} cannot be used: {error.strerror}")
     return found
