@@ -169,7 +169,9 @@ def test_a_stream_goes_on_after_the_daemon_was_killed_without_loss_or_repetition
     words = [item for item in first + second if isinstance(item, str)]
     assert [item for item in first + second if isinstance(item, int)] == list(range(1, 61))
     assert words == ["lost"]
-    assert daemon.params_of("events.subscribe")[1]["after_seq"] == 30
+    # A dying connection may take what had not been read yet with it: it goes on after the last that was seen.
+    seen = first + second
+    assert daemon.params_of("events.subscribe")[1]["after_seq"] == seen[seen.index("lost") - 1]
     subscription.close()
 
 
