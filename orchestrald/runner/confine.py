@@ -131,9 +131,9 @@ class Confiner:
                 told(Violation("exec_failed", str(error)))
                 raise ActionError(str(error), code="cannot_run") from None
 
-    async def end_survivors(self, folder: Path) -> None:
-        """Kill what still runs of a daemon before this one, with a scratch folder beneath `folder`."""
-        killed = await trio.to_thread.run_sync(sandbox.survivors.end, str(folder.resolve()))  # noqa: ASYNC240
+    async def end_survivors(self) -> None:
+        """Kill what still runs of a daemon before this one: programs, and sandboxes that were being probed."""
+        killed = await trio.to_thread.run_sync(sandbox.survivors.end, str(self._state.resolve()))
         if killed:
             _log.warning("%d processes of the daemon before this one still ran, and have been killed", killed)
 

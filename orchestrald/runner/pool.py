@@ -78,6 +78,6 @@ class LocalRunner:
 
     async def sweep(self) -> None:
         """End and remove what attempts of a daemon that was killed have left. To be called before the first run."""
-        await self.confiner.end_survivors(self._scratch)
+        await self.confiner.end_survivors()
         for name in os.listdir(self._scratch):
             await scratch.remove(str(self._scratch / name))

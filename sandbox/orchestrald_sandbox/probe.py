@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from . import environment, inside, interpreter, seatbelt, status
+from . import environment, inside, interpreter, seatbelt, status, survivors
 from .bubblewrap import Host
 from .errors import SandboxError, Unavailable
 from .host import weaker
@@ -139,7 +139,7 @@ def _run(host: Host | None, policy: Policy, folder: Path, seconds: float) -> Pro
     own: dict[str, str] = {}
     if host is None:
         expected, own = seatbelt.EXPECTED, dict.fromkeys(("home", "temporary"), str(places["scratch"]))
-    env = environment.base(path=python.path, **own)
+    env = environment.base(path=python.path, **own) | {survivors.VARIABLE: str(places["scratch"])}
     with socket.create_server(("127.0.0.1", 0)) as listener:
         asked = {
             "canary": str(canary), **{name: str(place) for name, place in places.items()},
