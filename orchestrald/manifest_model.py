@@ -107,7 +107,7 @@ class LimitKeys(Keys):
     """What one attempt may use."""
 
     timeout: Seconds = 60.0
-    memory: Size = 1 << 30
+    memory: Annotated[Size, Field(ge=4 << 20)] = 1 << 30
     cpus: Annotated[float, Field(gt=0, le=1024, strict=True)] | None = None
     pids: Annotated[StrictInt, Field(ge=1, le=10_000)] = 128
     stdout: Annotated[Size, Field(le=64 << 20)] = 4 << 20

@@ -49,7 +49,7 @@ def to_its_end(
 ) -> None:
     """Start what was prepared, let it in, and wait. AssertionError when the program failed."""
     assert prepared.status_read_fd is not None
-    group = cgroups.make(policy.limits) if cgroups.parents else None
+    group = cgroups.make() if cgroups.parents else None
     try:
         with nullcontext() if group is None else group.around_spawn():
             process = subprocess.Popen(

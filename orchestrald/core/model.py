@@ -59,14 +59,14 @@ class IoBinding(BaseModel):
 class StepSandbox(BaseModel):
     """How much less than its action is granted a step wants. Whatever it says, it can only narrow.
 
-    `memory` in bytes. Missing: what is granted.
+    `memory` in bytes, no less than a sandbox needs by itself. Missing: what is granted.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     mode: Literal["read_only", "workspace_write"] | None = None
     network: Literal["off", "proxy", "host"] | None = None
-    memory: int | None = Field(None, gt=0, le=1 << 50)
+    memory: int | None = Field(None, ge=4 << 20, le=1 << 50)
     processes: int | None = Field(None, gt=0, le=1_000_000)
 
 

@@ -20,19 +20,24 @@ import trio
 import orchestrald_sandbox as sandbox
 from orchestrald.errors import SandboxUnavailable
 from orchestrald.hookspecs import ActionError, Confinement
+from orchestrald.protocol.foreign_text import plain
 from orchestrald.runner.base import Violation
 from orchestrald.runner.enclosed import Enclosed, Used
 from orchestrald.runner.explained import Settled, answer, in_force, words
 from orchestrald.runner.grants import Command, operator_policy, policy_of
 from orchestrald.runner.process import Bounds, Ended, run_process
 from orchestrald.runner.spawn import BUSY_PAUSE, BUSY_RETRIES, Program
-from orchestrald.runner.verdict import Finished, OnViolation, Start, judged
+from orchestrald.runner.verdict import Finished, OnViolation, Start, in_words, judged
 
 PROTECTED = sandbox.PROTECTED
 """Names that are never written beneath a workspace: what they hold is executed or trusted by other programs."""
 
 _log = logging.getLogger(__name__)
-_LOADER = ("LD_", "DYLD_", "GLIBC_", "MALLOC_")
+_LOADER = (
+    "LD_", "DYLD_", "GLIBC_", "MALLOC_", "LOCPATH", "GCONV_", "NLSPATH", "LANGUAGE", "OUTPUT_CHARSET", "GETCONF_",
+    "HOSTALIASES", "LOCALDOMAIN", "RES_OPTIONS", "RESOLV_", "TZDIR",
+)  # fmt: skip
+"""Names that make a C library open or run something: in bwrap, and with run_as in a process of root's."""
 
 
 class Confiner:
@@ -127,9 +132,10 @@ class Confiner:
             except sandbox.Unavailable as error:
                 told(Violation("setup_failed", error.reason))
                 raise SandboxUnavailable(error.reason, hint=error.hint) from None
-            except sandbox.SandboxError as error:
-                told(Violation("exec_failed", str(error)))
-                raise ActionError(str(error), code="cannot_run") from None
+            except (sandbox.SandboxError, OSError, ValueError) as error:
+                # The last two are of files that a plugin or an earlier run made otherwise than anybody foresaw.
+                told(Violation("exec_failed", plain(str(error))))
+                raise ActionError(plain(str(error)), code="cannot_run") from None
 
     async def end_survivors(self) -> None:
         """Kill what still runs of a daemon before this one: programs, and sandboxes that were being probed."""
@@ -172,7 +178,7 @@ class Confiner:
         settled.argv, settled.needs = found.argv, tuple(dict.fromkeys((*found.read_roots, *other.read_roots)))
         settled.policy = policy = policy.reading(settled.needs)
         if confined:
-            policy.checked(private=self._private)
+            policy.checked(private=self._private, own=(path for path in self._private if path != self._home))
         settled.env = self._environment(command, tuple(dict.fromkeys((*found.path, *other.path))), policy)
         return policy
 
@@ -191,7 +197,7 @@ class Confiner:
         prepare = partial(sandbox.prepare, policy, start.argv, start.env, start.host)
         # Looking for protected names walks the workspace, which takes long where that is large.
         prepared = await trio.to_thread.run_sync(prepare) if guarded else prepare()
-        made: tuple[sandbox.protected.Violation, ...] = ()
+        planted: list[Violation] = []
         try:
             ended, used = await self._to_its_end(prepared, start)
         except OSError as error:
@@ -205,10 +211,12 @@ class Confiner:
             if guarded:
                 # Also when cancelled: what a stopped run has planted is as dangerous as what a finished one has.
                 with trio.CancelScope(shield=True):
-                    made = await trio.to_thread.run_sync(self._quarantine, policy, prepared, start.command)
+                    planted = in_words(await trio.to_thread.run_sync(self._quarantine, policy, prepared, start.command))
+                for each in planted:
+                    start.told(each)  # whatever else becomes of the run
         if start.host is not None and not start.host.has_bind_fd and not prepared.roots_unmoved():
             raise sandbox.PolicyError("a granted folder was replaced by another while the program was started")
-        return judged(ended, used, start, made)
+        return judged(ended, used, start, planted)
 
     async def _to_its_end(self, prepared: sandbox.Prepared, start: Start) -> tuple[Ended, Used]:
         program = Program(
@@ -259,23 +267,29 @@ class Confiner:
         wanted = (confinement.bwrap_path, confinement.run_as)
         if sandbox.backend_of(policy) is sandbox.Backend.SEATBELT:
             async with self._asking:
-                await self._ask(None, policy)
-            return None, self._probes[_kind(policy, None)]
+                return None, await self._ask(None, policy)
         host = self._hosts.get(wanted)
-        if host is None or _kind(policy, host) not in self._probes:
+        known = None if host is None else self._probes.get(_kind(policy, host))
+        if host is None or known is None:
             async with self._asking:
                 host = self._hosts.get(wanted)
                 if host is None:
                     host = await trio.to_thread.run_sync(self._inspect, *wanted)
                     self._hosts[wanted] = host
-                await self._ask(host, policy)
-        return host, self._probes[_kind(policy, host)]
+                known = await self._ask(host, policy)
+        return host, known
 
-    async def _ask(self, host: sandbox.Host | None, policy: sandbox.Policy) -> None:
+    async def _ask(self, host: sandbox.Host | None, policy: sandbox.Policy) -> sandbox.Probe:
         key = _kind(policy, host)
-        if key not in self._probes:
-            asked = replace(policy, cwd=None, workspace=None, plugin_dir=None, scratch=None, writable_roots=())
-            self._probes[key] = await trio.to_thread.run_sync(partial(sandbox.probe, host, self._state, asked))
+        known = self._probes.get(key)
+        if known is None:
+            asked = replace(
+                policy, cwd=None, workspace=None, parts=(), plugin_dir=None, scratch=None, writable_roots=()
+            )
+            known = await trio.to_thread.run_sync(partial(sandbox.probe, host, self._state, asked))
+            if known.checks:
+                self._probes[key] = known  # a sandbox that could not be started may be startable in a minute
+        return known
 
     def _inspect(self, bwrap: str | None, run_as: tuple[int, int] | None) -> sandbox.Host:
         if self._cgroups is None:
@@ -288,6 +302,9 @@ def _kind(policy: sandbox.Policy, host: sandbox.Host | None) -> tuple[object, ..
     """What a probe's answer depends on: another bwrap under the same name is another question."""
     if host is None:
         return (sandbox.Backend.SEATBELT, policy.mode, policy.network, policy.fs_read, policy.unix_sockets)
-    about = os.stat(host.bwrap)
+    try:
+        about = os.stat(host.bwrap)
+    except OSError as error:
+        raise sandbox.Unavailable(f"{host.bwrap} is gone: {error.strerror}", "Install bubblewrap again.") from None
     words = (policy.mode, policy.network, policy.fs_read, policy.unix_sockets, policy.run_as)
     return (*words, host.bwrap, about.st_mtime_ns, about.st_ino)

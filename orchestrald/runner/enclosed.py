@@ -43,6 +43,7 @@ class Enclosed:
         self._disk = sandbox.usage.Disk.now(policy.writable(), time.time_ns())
         self._first: int | None = None
         self._waits = trio.Event()
+        self._withdrawn = False
 
     async def run(
         self, program: Program, bounds: Bounds, on_stderr: Callable[[bytes], None] | None
@@ -70,6 +71,7 @@ class Enclosed:
             status_fd,
             first_process=lambda written: sandbox.status.read(written).child,
             admit=self._admit,
+            withdraw=self._withdraw,
             too_much=self._too_much,
         )
 
@@ -81,13 +83,17 @@ class Enclosed:
             self._prepared.limit(pid, self._group)
             self._prepared.release()
 
+    def _withdraw(self) -> None:
+        self._withdrawn = True
+        self._prepared.refuse()
+
     def _is_slow(self) -> bool:
         """Does it take longer to let it in than the loop may stand still?"""
         return self._policy.network is sandbox.Network.PROXY or (self._group is not None and self._group.version == 2)
 
     def _make_group(self) -> sandbox.cgroups.Group:
         try:
-            return self._cgroups.make(self._policy.limits)
+            return self._cgroups.make()
         except OSError as error:
             raise sandbox.Unavailable(f"no control group can be made: {error}", "Restart the daemon.") from None
 
@@ -97,9 +103,12 @@ class Enclosed:
             pids = sandbox.usage.processes(pid)
             if "pids" not in counted and len(pids) > limits.processes + 1:  # the first process is the sandbox's own
                 return "processes"
-            if "memory" not in counted and sandbox.usage.resident(pids) > limits.memory_bytes:
+            held = 0 if "memory" in counted else sandbox.usage.resident(pids) + sandbox.usage.unlinked(pids)[0]
+            if held > limits.memory_bytes:
                 return "memory"
-        return "disk" if self._disk.suspicious(limits) and self._disk.too_much(limits) else ""
+        if not self._disk.suspicious(limits):
+            return ""
+        return "disk" if self._disk.too_much(limits, sandbox.usage.processes(pid)) else ""
 
     async def _used(self) -> Used:
         counted = sandbox.cgroups.Verdict() if self._group is None else self._group.verdict()
@@ -127,11 +136,12 @@ class Enclosed:
                     inside.setblocking(False)
                     listener = trio.SocketListener(trio.socket.from_stdlib_socket(inside))
                     await nursery.start(proxy.serve, listener, self._policy.destinations, self._on_denied)
-            except sandbox.SandboxError as error:
+            except (sandbox.SandboxError, OSError) as error:
                 failures.append(error)
                 running.cancel()
             else:
-                self._prepared.release()
+                if not self._withdrawn:
+                    self._prepared.release()
 
         async with trio.open_nursery() as nursery:
             nursery.start_soon(admit)

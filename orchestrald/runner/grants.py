@@ -141,13 +141,15 @@ def operator_policy(confinement: Confinement) -> sandbox.Policy:
 
 
 def _narrowed(policy: sandbox.Policy, manifest: sandbox.Request | None, plan: sandbox.Request | None) -> sandbox.Policy:
+    if plan is not None and plan.mode is not None and policy.mode is sandbox.Mode.NONE:
+        policy = replace(policy, backend=sandbox.Backend.AUTO)  # the plan wants its sandbox back, which is less
+        narrowed = sandbox.tighten(policy, plan)
+        return narrowed if manifest is None else sandbox.tighten(narrowed, manifest)
     if manifest is not None:
         # Where the operator has said none, what a manifest says is about a sandbox that there is not.
         unconfined = policy.mode is sandbox.Mode.NONE
         policy = sandbox.tighten(policy, sandbox.Request(limits=manifest.limits) if unconfined else manifest)
     if plan is not None:
-        if policy.mode is sandbox.Mode.NONE and plan.mode is not None:
-            policy = replace(policy, backend=sandbox.Backend.AUTO)  # the plan wants its sandbox back, which is less
         policy = sandbox.tighten(policy, plan)
     return policy
 
@@ -158,7 +160,20 @@ def _workspace(command: Command, policy: sandbox.Policy, workspace: str) -> dict
         return {}
     if "" in command.writes or ("" in command.reads and not command.writes):
         return {"workspace": workspace}
+    _check_parts(command, policy, workspace)
     return {
         "parts": tuple(os.path.join(workspace, part).rstrip("/") for part in command.reads),
         "writable_roots": (*policy.writable_roots, *(os.path.join(workspace, part) for part in command.writes)),
     }
+
+
+def _check_parts(command: Command, policy: sandbox.Policy, workspace: str) -> None:
+    """A manifest asks for parts, and must not thereby undo what the operator protects or hides in the whole."""
+    for part in command.writes:
+        if name := sandbox.protected.touched(part, policy.protected):
+            raise sandbox.PolicyError(f"the manifest wants to write to {part}, and {name} is protected")
+    hidden = {os.path.realpath(os.path.join(workspace, path)) for path in command.confinement.masked}
+    for part in (*command.reads, *command.writes):
+        path = os.path.realpath(os.path.join(workspace, part))
+        if any(path == mask or path.startswith(mask + "/") for mask in hidden):
+            raise sandbox.PolicyError(f"the manifest wants to see {part}, which sandbox.masked hides")

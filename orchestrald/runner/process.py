@@ -184,6 +184,8 @@ class _Run:
         """End everything, politely unless it has taken more than its share; bounded, and never raises."""
         waits_at_its_door = self._enclosure is not None and not self._admitted
         self._admitted = True  # from here on nobody is let in any more
+        if self._enclosure is not None:
+            self._enclosure.withdraw()
         if self._end in ("exited", "timeout", "idle") and not waits_at_its_door:
             self._ask_to_end()
             await self._until_gone(self._bounds.stop)

@@ -35,13 +35,15 @@ class Enclosure:
     `status_fd` is the reading end of bwrap's --json-status-fd, read here and the caller's to close. `first_process`
     finds, in what was read, the process whose death ends all others inside (in our numbering; None: not told yet).
     `admit` is called with it, once, while the sandbox waits for the caller to let its command run; what it raises ends
-    the run. `too_much` says of it what it has used too much of, `memory`, `processes` or `disk`, empty when nothing;
-    it is called in a thread, several times a second.
+    the run. `withdraw` is called when the run is to end: nobody is let in any more. `too_much` says of it what it has
+    used too much of, `memory`, `processes` or `disk`, empty when nothing; it is called in a thread, several times a
+    second.
     """
 
     status_fd: int
     first_process: Callable[[bytes], int | None]
     admit: Callable[[int], None]
+    withdraw: Callable[[], None]
     too_much: Callable[[int], Literal["", "memory", "processes", "disk"]]
 
 

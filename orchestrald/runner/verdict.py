@@ -59,44 +59,56 @@ class Start:
         return self.policy.mode is not sandbox.Mode.NONE
 
 
-def judged(ended: Ended, used: Used, start: Start, made: tuple[sandbox.protected.Violation, ...]) -> Finished | None:
-    """What bwrap's status, exit code and last words come to. None: the program's file was busy."""
-    if refusal := _not_executed(ended, start):
-        if "Text file busy" in refusal:
-            return None
-        raise sandbox.CommandError(refusal)
-    status = ended.returncode if start.host is None else _status_inside(ended)
-    seen = [Violation("protected_create", _in_words(each), path=each.path) for each in made]
+def judged(ended: Ended, used: Used, start: Start, planted: Sequence[Violation]) -> Finished | None:
+    """What bwrap's status, exit code and last words come to. None: the program's file was busy.
+
+    `planted` has been told already, and makes the step fail here.
+    """
+    seen: list[Violation] = []
     if used.counted.oom:
         seen.append(Violation("oom", "its processes held more memory together than their limit"))
     if used.counted.processes:
-        seen.append(Violation("pids", "it was refused a process: it had as many as its limit", certain=True))
+        seen.append(Violation("pids", "it was refused a process: it had as many as its limit"))
     if used.disk:
         seen.append(Violation("disk_growth", used.disk))
-    known = {each.kind for each in seen}
-    seen += [each for each in of_ended(ended, status, sandboxed=start.confined) if each.kind not in known]
     for each in seen:
         start.told(each)
+    _fail([*planted, *seen], ended)
+    if refusal := _not_executed(ended, start):
+        if refusal.endswith("Text file busy") and start.host is not None:
+            return None
+        raise sandbox.CommandError(refusal)
+    status = _status_inside(ended) if start.host is not None else ended.returncode
+    known = {each.kind for each in seen}
+    met = [each for each in of_ended(ended, status, sandboxed=start.confined) if each.kind not in known]
+    for each in met:
+        start.told(each)
+    _fail(met, ended)
+    oom = ended.end == "memory" or (used.counted.oom and status == -signal.SIGKILL)
+    return Finished(ended, status, sandbox.backend_of(start.policy).value, oom)
+
+
+def _fail(seen: Sequence[Violation], ended: Ended) -> None:
     for each in seen:
         if each.kind in _FATAL and not (each.kind == "pids" and ended.end != "processes"):
             said = "; ".join(other.evidence for other in seen if other.kind == each.kind)
             raise ActionError(said, code=_FATAL[each.kind])
-    oom = ended.end == "memory" or (used.counted.oom and status == -signal.SIGKILL)
-    return Finished(ended, status, sandbox.backend_of(start.policy).value, oom)
 
 
 def _not_executed(ended: Ended, start: Start) -> str:
     """Why the kernel did not execute the program, in words; empty when it did."""
     if ended.end != "exited":
         return ""
-    stderr = ended.stderr.value()
-    unconfined, told = start.host is None, sandbox.status.read(ended.status)
-    if not unconfined and told.child is not None and told.exit_code is None and stderr.startswith(b"bwrap: execvp"):
-        return tail(stderr).removeprefix("bwrap: execvp ")
-    # Where a program sets the limits and executes the command: in mode none, and as another user.
-    code = ended.returncode if unconfined else told.exit_code
+    stderr, told = ended.stderr.value(), sandbox.status.read(ended.status)
+    if start.host is not None and start.policy.run_as is None:
+        # An exit code is missing only if nothing ran inside: no program can say this by itself.
+        refused = told.child is not None and told.exit_code is None and stderr.startswith(b"bwrap: execvp")
+        return tail(stderr).removeprefix("bwrap: execvp ") if refused else ""
+    # Where a program sets the limits and executes the command: in mode none, and as another user. The words could be
+    # the command's own, so they are believed once and nothing is run again because of them.
+    code = ended.returncode if start.host is None else told.exit_code
     if code in (126, 127) and stderr.startswith(b"prlimit: failed to execute"):
-        return tail(stderr).removeprefix("prlimit: ")
+        return tail(stderr).removeprefix("prlimit: ").replace("Text file busy", "it is being written to")
     return ""
 
 
@@ -110,8 +122,13 @@ def _status_inside(ended: Ended) -> int:
     return 128 - told.exit_code if told.exit_code in _SHELL_SIGNALS else told.exit_code
 
 
-def _in_words(made: sandbox.protected.Violation) -> str:
-    path = plain(made.path)  # of the program's choice
+def in_words(made: Sequence[sandbox.protected.Violation]) -> list[Violation]:
+    """What was planted, as it is told. Paths are of the program's choice."""
+    return [Violation("protected_create", _said(each), path=each.path) for each in made]
+
+
+def _said(made: sandbox.protected.Violation) -> str:
+    path = plain(made.path)
     if made.problem:
         return f"{path} could not be looked through after the run: {plain(made.problem)}"
     where = f"moved to {plain(made.moved_to)}" if made.moved_to else "it could not be moved away, look at it"

@@ -38,7 +38,8 @@ class Host:
 class Descriptors:
     """The descriptors a run hands over. `roots` and `protected`: path to an O_PATH descriptor of what was
     checked under that path; a root that is not in it, and None, are mounted by path (an old bwrap), and so is `etc`.
-    `masks`: path to a descriptor of an empty file, or None when the path is a folder."""
+    `masks`: path to a descriptor of an empty file, or None when the path is a folder. `anchors`: folders between a
+    writable root and something hidden in it, as `protected`."""
 
     seccomp: int
     status: int
@@ -47,6 +48,7 @@ class Descriptors:
     roots: Mapping[str, int] = field(default_factory=dict)
     protected: Mapping[str, int | None] = field(default_factory=dict)
     masks: Mapping[str, int | None] = field(default_factory=dict)
+    anchors: Mapping[str, int | None] = field(default_factory=dict)
 
 
 def arguments(policy: Policy, host: Host, fds: Descriptors) -> list[str]:
@@ -60,6 +62,7 @@ def arguments(policy: Policy, host: Host, fds: Descriptors) -> list[str]:
         *_temporary(policy),
         *_words([_mask(path, fds, sealed=path not in exposing) for path in early]),
         *_binds(policy, fds),
+        *_anchors(fds),
         *_protected(fds),
         *_words([_mask(path, fds, sealed=True) for path in late]),  # last: hidden wins over protected
         # Only now: bwrap makes the mount points for what lies below, and cannot once they are read-only.
@@ -161,6 +164,15 @@ def _binds(policy: Policy, fds: Descriptors) -> list[str]:
             words += [f"{kind}-fd", str(fds.roots[path]), path]
         else:
             words += [kind, path, path]
+    return words
+
+
+def _anchors(fds: Descriptors) -> list[str]:
+    """Mounted over themselves, since a mount point cannot be renamed: else what is hidden could be moved along with its
+    folder, and the next run would find it where nothing hides it."""
+    words: list[str] = []
+    for path, number in sorted(fds.anchors.items(), key=lambda item: (depth(item[0]), item[0])):
+        words += ["--bind", path, path] if number is None else ["--bind-fd", str(number), path]
     return words
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -49,6 +50,18 @@ class Group:
         group is."""
         for folder in dict.fromkeys(self.folders.values()):
             (folder / "cgroup.procs").write_text(str(pid))
+
+    def bound(self, limits: Limits) -> None:
+        """Give it its limits, while the sandbox waits at its door. OSError: one cannot be held, such as less memory
+        than is in use already."""
+        for controller, folder in self.folders.items():
+            for file, value in _settings(self.version, controller, limits):
+                (folder / file).write_text(value)
+        # What this kernel was built without is not missed: swap accounting, and killing a group as one.
+        for controller, file, value in _niceties(self.version, limits):
+            with suppress(OSError):
+                if controller in self.folders:
+                    (self.folders[controller] / file).write_text(value)
 
     @contextmanager
     def around_spawn(self) -> Iterator[None]:
@@ -117,24 +130,20 @@ class Cgroups:
     def controllers(self) -> tuple[str, ...]:
         return tuple(name for name, _ in self.parents)
 
-    def make(self, limits: Limits) -> Group:
-        """A new group with these limits and nobody in it. OSError: the kernel refuses; nothing is left then."""
-        name = f"{PREFIX}{os.getpid()}-{next(_numbers)}"
+    def make(self) -> Group:
+        """A new group without limits and with nobody in it. OSError: the kernel refuses; nothing is left then.
+
+        Limits come when the spawning thread has left: a group with the memory of a plan's choice would have the kernel
+        kill the daemon.
+        """
+        name = f"{PREFIX}{os.getpid()}-{next(_numbers)}-{secrets.token_hex(3)}"
         group = Group(self.version, {controller: Path(parent) / name for controller, parent in self.parents})
         try:
             for folder in dict.fromkeys(group.folders.values()):
                 folder.mkdir()
-            for controller, folder in group.folders.items():
-                for file, value in _settings(self.version, controller, limits):
-                    (folder / file).write_text(value)
         except OSError:
             group.remove()
             raise
-        # What this kernel was built without is not missed: swap accounting, and killing a group as one.
-        for controller, file, value in _niceties(self.version, limits):
-            with suppress(OSError):
-                if controller in group.folders:
-                    (group.folders[controller] / file).write_text(value)
         return group
 
 
@@ -152,10 +161,11 @@ def find(root: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgrou
     for _, parent in found.parents:
         _sweep(Path(parent))
     try:
-        group = found.make(Limits())
+        group = found.make()
         try:
             with group.around_spawn():
                 pass
+            group.bound(Limits())
         finally:
             group.remove()
     except OSError as error:

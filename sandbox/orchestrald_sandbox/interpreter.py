@@ -7,9 +7,11 @@ must be known before. Files are only read; nothing is run to find out.
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import shlex
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -113,25 +115,35 @@ def _through_shim(program: str, folder: str, path: str) -> str:
 
 def _lines(file: str) -> list[str]:
     try:
-        with open(file, encoding="utf-8") as text:
-            return text.read(4096).split()
+        return _head(file, 4096).decode().split()
     except (OSError, UnicodeDecodeError):
         return []
+
+
+def _head(path: str, most: int) -> bytes:
+    """The beginning of a regular file. OSError for anything else: whoever wrote the plugin's folder chose what is
+    there, and a pipe would keep us waiting."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", path)
+        return file.read(most)
 
 
 def _first_line(program: str, wanted_by: str) -> list[str] | None:
     """The words of the `#!` line, `env` taken out; None for a binary."""
     try:
-        with open(program, "rb") as file:
-            head = file.read(4096)
+        head = _head(program, 4096)
     except PermissionError:
         return None  # may be executed and not read: a binary
+    except OSError as error:
+        raise CommandError(f"{wanted_by} leads to {program}: {error.strerror}") from None
     if head.startswith(MAGIC):
         return None
     if not head.startswith(b"#!"):
         raise CommandError(f"{wanted_by} leads to {program}, which is neither a binary nor begins with '#!'")
     line = head[2:].split(b"\n", 1)[0].decode("utf-8", "replace")
-    if line.endswith("\r"):
+    if line.endswith("\r") and line.strip():
         raise CommandError(f"{program}: its first line ends in CR LF, so the system looks for an interpreter "
                            f"called {line.split()[-1] + chr(13)!r}; save it with LF line ends")  # fmt: skip
     words = line.strip().split(None, 1)
@@ -140,7 +152,10 @@ def _first_line(program: str, wanted_by: str) -> list[str] | None:
     if os.path.basename(words[0]) != "env":
         return words  # all after the interpreter is one word, as the kernel has it
     rest = words[1] if len(words) > 1 else ""
-    split = shlex.split(rest[2:] if rest.startswith("-S") else rest)
+    try:
+        split = shlex.split(rest[2:] if rest.startswith("-S") else rest)
+    except ValueError as error:
+        raise CommandError(f"{program}: its first line is not understood: {error}") from None
     while split and split[0] in ("-S", "-i", "-"):
         split = split[1:]
     if not split or split[0].startswith("-") or "=" in split[0]:
@@ -181,10 +196,10 @@ def _shown_for(program: str, home: str | None, *, follow: bool = True) -> list[s
 def _base_of_environment(configuration: str, home: str | None) -> list[str]:
     """A virtual environment's standard library is where the `home` key of its pyvenv.cfg says."""
     try:
-        with open(configuration, encoding="utf-8") as file:
-            pairs = [line.split("=", 1) for line in file if "=" in line]
+        text = _head(configuration, 1 << 16).decode()
     except (OSError, UnicodeDecodeError):
         return []
+    pairs = [line.split("=", 1) for line in text.splitlines() if "=" in line and "\0" not in line]
     for key, value in pairs:
         python = os.path.join(os.path.normpath(value.strip()), "python3")
         if key.strip() == "home" and python.startswith("/") and not beneath(python, *SYSTEM):

@@ -40,6 +40,13 @@ socket.send_fds(socket.socket(fileno=0), [b"x"], [listener.fileno()])
 def inside(first_process: int) -> socket.socket:
     """A socket that listens on 127.0.0.1:3128 within the sandbox of that process, which waits at its door. Blocks, for
     some 20 ms and at most 10 s. Unavailable: it cannot be had here."""
+    try:
+        return _inside(first_process)
+    except OSError as error:
+        raise Unavailable(f"the sandbox's network cannot be joined: {error.strerror}", "Try again later.") from None
+
+
+def _inside(first_process: int) -> socket.socket:
     ours, theirs = socket.socketpair()
     with ours:
         with theirs:

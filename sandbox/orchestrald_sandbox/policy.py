@@ -91,6 +91,10 @@ TOO_WIDE = frozenset({
 KERNEL_TREES = ("/dev", "/proc", "/sys")
 
 
+# What bwrap and a program that does nothing need.
+LEAST = {"memory_bytes": 4 << 20, "address_space_bytes": 16 << 20, "open_files": 16}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """What one command may use up. All are whole numbers above zero; sizes are bytes, CPU is seconds."""
@@ -113,6 +117,8 @@ class Limits:
         for name, value in self.items():
             if isinstance(value, bool) or not isinstance(value, int) or value <= 0:
                 raise PolicyError(f"limits.{name}: {value!r} is not a whole number above zero")
+            if value < LEAST.get(name, 1):
+                raise PolicyError(f"limits.{name}: {value} is less than a sandbox needs itself, {LEAST[name]}")
 
     def items(self) -> Iterable[tuple[str, int]]:
         return ((each.name, getattr(self, each.name)) for each in fields(self))
@@ -179,13 +185,18 @@ class Policy:
         """The same with more read-only paths, such as an interpreter's prefix."""
         return replace(self, read_roots=tuple(dict.fromkeys((*self.read_roots, *paths))))
 
-    def checked(self, *, private: Iterable[str]) -> Self:
+    def checked(self, *, private: Iterable[str], own: Iterable[str] = ()) -> Self:
         """This policy, or PolicyError if anything it shows equals or contains one of `private`.
 
         `private` is the real home folder, the daemon's state, configuration and socket folders. A folder
-        *beneath* one of them is fine (a workspace in the home is the usual case). This also holds for
+        *beneath* one of them is fine (a workspace in the home is the usual case), unless it is one of `own`, the
+        daemon's: what lies there belongs to other runs. This also holds for
         read-only paths: a socket answers `connect` through a read-only mount.
         """
+        mine = tuple(own)
+        for root in (*self.roots(), *self.parts):
+            if root in mine or beneath(root, *mine):
+                raise PolicyError(f"{root} belongs to the daemon itself; work in another folder")
         for secret in private:
             for root in (*self.checked_roots(), *self.read_roots):
                 if root == secret or beneath(secret, root):

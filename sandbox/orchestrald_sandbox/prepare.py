@@ -48,7 +48,8 @@ class Prepared:
     pass_fds: tuple[int, ...] = ()
     status_read_fd: int | None = None
     door: Door | None = None
-    limits: Limits | None = None  # to be set at the door; None: a program inside sets them
+    limits: Limits | None = None  # of each process, to be set at the door; None: a program inside sets them
+    group_limits: Limits = field(default_factory=Limits)  # of all together
     words: tuple[str, ...] = ()
     protected_before: protected.Found = field(default_factory=protected.Found)
     identities: tuple[tuple[str, int, int], ...] = ()
@@ -66,19 +67,25 @@ class Prepared:
         try:
             if self.limits is not None:
                 limits_.apply(child, self.limits)
+            if group is not None:
+                group.bound(self.group_limits)
             if group is not None and group.version == 2:
                 group.enter(child)
         except ProcessLookupError:
             return
         except OSError as error:
-            raise Unavailable(
-                f"a control group could not be entered: {error.strerror}", "Restart the daemon."
-            ) from None
+            what = f"a control group could not be given its limits: {error.strerror}"
+            raise Unavailable(what, "Is limits.memory less than a sandbox needs by itself?") from None
 
     def release(self) -> None:
         """Let the command run. Again is fine."""
         if self.door is not None:
             self.door.open()
+
+    def refuse(self) -> None:
+        """Never let the command run, if it does not yet: what waits gives up. Again is fine."""
+        if self.door is not None:
+            self.door.close()
 
     def abandon(self) -> None:
         """Close everything: it was not started, or has ended. Again is fine."""
@@ -163,6 +170,12 @@ def _with_bubblewrap(policy: Policy, command: list[str], env: dict[str, str], ho
         undo.pop_all()
     existing = _existing(policy.masked)
     hidden = [path for group in bubblewrap.masks(policy, existing) for path in group]
+    anchors = {path: _open_checked(path, folder=True) for path in _anchors(policy, hidden)}
+    for number in anchors.values():
+        if host.has_bind_fd:
+            hand(number)
+        else:
+            os.close(number)
     status_read, status_write = os.pipe2(os.O_CLOEXEC)
     undo.callback(os.close, status_read)
     door = Door.make()
@@ -179,6 +192,7 @@ def _with_bubblewrap(policy: Policy, command: list[str], env: dict[str, str], ho
         roots=shown | roots if host.has_bind_fd else {},
         protected={path: number if host.has_bind_fd else None for path, number in held.items()},
         masks={path: None if existing[path] else hand(_memory(b"")) for path in hidden},
+        anchors={path: number if host.has_bind_fd else None for path, number in anchors.items()},
     )
     words = bubblewrap.arguments(policy, host, fds)
     # Through a descriptor: any user of the host can read a command line, and inside it is /proc/1/cmdline.
@@ -191,8 +205,16 @@ def _with_bubblewrap(policy: Policy, command: list[str], env: dict[str, str], ho
     return Prepared(
         argv=argv, env=env, pass_fds=tuple(handed), status_read_fd=status_read, protected_before=before,
         identities=identities, door=door, words=tuple(words),
-        limits=policy.limits if policy.run_as is None else None,
+        limits=policy.limits if policy.run_as is None else None, group_limits=policy.limits,
     )  # fmt: skip
+
+
+def _anchors(policy: Policy, hidden: Sequence[str]) -> tuple[str, ...]:
+    """The folders between a writable root and what is hidden in it; a root itself is a mount already."""
+    roots = policy.roots() if policy.mode is Mode.WORKSPACE_WRITE else ()
+    above = (str(parent) for path in hidden for parent in PurePosixPath(path).parents)
+    bound = bubblewrap.bound(policy)
+    return tuple(dict.fromkeys(path for path in above if beneath(path, *roots) and path not in bound))
 
 
 def _with_seatbelt(policy: Policy, command: Sequence[str], env: Mapping[str, str]) -> Prepared:

@@ -52,6 +52,21 @@ class Names:
         return cls(re.compile("|".join(whole) or r"(?!)"), tuple(parts for parts in split if len(parts) > 1))
 
 
+def touched(path: str, names: Iterable[str]) -> str:
+    """The first name of the relative `path` that is protected; empty when none is."""
+    wanted = Names.of(names)
+    parts = path.casefold().split("/")
+    for position, part in enumerate(parts):
+        longer = any(
+            len(parts) - position >= len(deeper)
+            and all(map(fnmatch.fnmatchcase, parts[position : position + len(deeper)], deeper))
+            for deeper in wanted.deeper
+        )
+        if wanted.first.match(part) or longer:
+            return path.split("/")[position]
+    return ""
+
+
 def find(roots: Iterable[str], names: Iterable[str], *, most: int | None = None) -> Found:
     """Everything protected beneath `roots`, to the depth of 3. A root that does not exist has nothing.
 
@@ -75,7 +90,19 @@ def before(roots: Iterable[str], names: Iterable[str]) -> Found:
     itself be replaced.
     """
     roots = tuple(roots)
-    found = find(roots, names)
+    try:
+        found = find(roots, names)
+        for path in found.closed:
+            if os.lstat(path).st_uid == os.geteuid():  # whoever runs as us can open it, and plant something
+                raise PolicyError(f"{path} cannot be looked into; chmod u+rwx it")
+        _known(found, roots)
+    except OSError as error:
+        raise PolicyError(f"{error.filename}: {error.strerror}; it cannot be guarded") from None
+    return found
+
+
+def _known(found: Found, roots: tuple[str, ...]) -> None:
+    """Take links for what they are, and what git's pointers lead to for protected too."""
     for path in list(found.paths):
         try:
             kind = os.lstat(path).st_mode
@@ -88,7 +115,6 @@ def before(roots: Iterable[str], names: Iterable[str]) -> Found:
             for led_to in _git_folders(path):
                 if beneath(led_to, *roots):
                     found.paths[led_to] = _identity(os.lstat(led_to))
-    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +205,7 @@ def _git_folders(pointer: str) -> Iterator[str]:
     """Where a `.git` file ("gitdir: PATH", of a worktree or submodule) leads, and the common folder behind
     that."""
     text = _short_text(pointer)
-    if text is None or not text.startswith("gitdir:"):
+    if text is None or not text.startswith("gitdir:") or "\0" in text:
         return
     folder = os.path.realpath(os.path.join(os.path.dirname(pointer), text.removeprefix("gitdir:").strip()))
     if not os.path.isdir(folder):
@@ -206,15 +232,38 @@ def _move(path: str, roots: Iterable[str], quarantine: str, number: int) -> Viol
     try:
         folder = os.open(root, FOLDER)
         try:
+            _permit(folder)
             for parent in parents:
-                inner = os.open(parent, FOLDER, dir_fd=folder)
+                inner = _opened(parent, folder)
                 os.close(folder)
                 folder = inner
+                _permit(folder)
             return Violation(path, _into(folder, name, path, quarantine, number))
         finally:
             os.close(folder)
     except OSError:
         return Violation(path, None)
+
+
+def _opened(name: str, folder: int) -> int:
+    """A folder, also one that its run has closed to us."""
+    try:
+        return os.open(name, FOLDER, dir_fd=folder)
+    except PermissionError:
+        descriptor = os.open(name, FOLDER | getattr(os, "O_PATH", 0), dir_fd=folder)
+        try:
+            os.chmod(f"/proc/self/fd/{descriptor}", 0o700)
+        finally:
+            os.close(descriptor)
+        return os.open(name, FOLDER, dir_fd=folder)
+
+
+def _permit(folder: int) -> None:
+    """To move a name out of it. A folder that is not ours refuses, and then the move says so."""
+    mode = stat.S_IMODE(os.fstat(folder).st_mode)
+    if mode & 0o300 != 0o300:
+        with suppress(OSError):
+            os.fchmod(folder, mode | 0o700)
 
 
 def _into(folder: int, name: str, path: str, quarantine: str, number: int) -> str:

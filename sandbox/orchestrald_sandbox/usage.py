@@ -7,6 +7,7 @@ runs the command, several times a second. A command can be ahead of the look; it
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -57,6 +58,29 @@ def resident(pids: Iterable[int]) -> int:
     return total
 
 
+def unlinked(pids: Iterable[int]) -> tuple[int, dict[int, int]]:
+    """What these hold open under no name: bytes of memory (memfd), and bytes on disks by device. What is neither mapped
+    nor named shows nowhere else."""
+    memory, disks, seen = 0, dict[int, int](), set[tuple[int, int]]()
+    for pid in pids:
+        try:
+            names = os.listdir(f"/proc/{pid}/fd")
+        except OSError:
+            continue
+        for name in names:
+            with suppress(OSError):
+                path = f"/proc/{pid}/fd/{name}"
+                about = os.stat(path)
+                if not stat.S_ISREG(about.st_mode) or about.st_nlink or (about.st_dev, about.st_ino) in seen:
+                    continue
+                seen.add((about.st_dev, about.st_ino))
+                if os.readlink(path).startswith("/memfd:"):
+                    memory += about.st_blocks * 512
+                else:
+                    disks[about.st_dev] = disks.get(about.st_dev, 0) + about.st_blocks * 512
+    return memory, disks
+
+
 @dataclass(frozen=True, slots=True)
 class Disk:
     """How full the file systems of some folders were at `since` (ns): free bytes and free inodes, by folder."""
@@ -72,14 +96,18 @@ class Disk:
         """Has a file system lost more than a run may use? One system call each: what fills a folder, fills that."""
         return any(self._lost(folder, limits) for folder in self.free)
 
-    def too_much(self, limits: Limits) -> str:
+    def too_much(self, limits: Limits, pids: Iterable[int] = ()) -> str:
         """What was written beneath the folders since then, in words, if it is more than the limits; else empty.
 
         Walks the trees, so it takes long where they are large: ask only when it is suspicious. What counts has changed
-        since: a file's ctime is set by the kernel and cannot be turned back.
+        since: a file's ctime is set by the kernel and cannot be turned back. Files without a name count while one of
+        `pids` holds them open.
         """
+        held = unlinked(pids)[1]
         for folder in self.free:
             size, count = self._written(folder, limits)
+            with suppress(OSError):
+                size += held.get(os.stat(folder).st_dev, 0)
             if size > limits.workspace_bytes:
                 return f"more than {limits.workspace_bytes} bytes were written beneath {folder}"
             if count > limits.workspace_files:

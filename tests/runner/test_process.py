@@ -180,7 +180,9 @@ async def test_an_exit_and_the_end_of_the_status_may_be_seen_in_one_look():
         os.close(writing)
         time.sleep(0.1)  # blocks the loop on purpose: when it looks again, everything has happened
 
-    enclosure = Enclosure(reading, first_process=lambda _: None, admit=lambda _: None, too_much=lambda _: "")
+    enclosure = Enclosure(
+        reading, first_process=lambda _: None, admit=lambda _: None, withdraw=lambda: None, too_much=lambda _: ""
+    )
     with trio.fail_after(5):
         program = Program(["/bin/true"], ENV, started=started, enclosure=enclosure)
         ended = await run_process(program, Bounds(timeout=5.0))

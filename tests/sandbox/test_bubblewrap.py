@@ -130,3 +130,11 @@ def test_another_user_is_taken_on_before_bwrap_starts(example: Host) -> None:
 def test_limits_are_words_only_for_another_users_process(example: Host) -> None:
     assert command_line(POLICY, example, ["x"]) == ["x"]
     assert "--nproc=128:128" in command_line(replace(POLICY, run_as=(1, 1)), example, ["x"])
+
+
+def test_folders_above_something_hidden_are_mount_points_that_cannot_be_moved(example: Host) -> None:
+    fds = replace(FDS, anchors={"/home/u/w/conf": 20, "/home/u/w/conf/in": 21})
+    words = arguments(replace(POLICY, mode=Mode.WORKSPACE_WRITE), example, fds)
+    outer, inner, guarded = words.index("20"), words.index("21"), words.index("7")
+    assert (words[outer - 1], words[inner - 1]) == ("--bind-fd", "--bind-fd")
+    assert words.index("3") < outer < inner < guarded

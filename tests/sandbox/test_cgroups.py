@@ -34,7 +34,7 @@ def counted(offered: cgroups.Cgroups, host: Host, python: str) -> Callable[..., 
     def run(script: str, limits: Limits = LIMITS) -> tuple[int, cgroups.Verdict]:
         policy = Policy(limits=limits)
         with prepare(policy, [python, "-I", "-S", "-c", script], environment.base(), host) as prepared:
-            group = offered.make(limits)
+            group = offered.make()
             with group.around_spawn():
                 process = subprocess.Popen(prepared.argv, env=prepared.env, pass_fds=prepared.pass_fds)
         try:

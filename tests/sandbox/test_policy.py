@@ -24,7 +24,7 @@ from orchestrald_sandbox.policy import PERMISSIVENESS
 
 limits = st.builds(
     Limits,
-    memory_bytes=st.integers(1, 2**40),
+    memory_bytes=st.integers(4 << 20, 2**40),
     processes=st.integers(1, 4096),
     cpu_seconds=st.integers(1, 3600),
 )

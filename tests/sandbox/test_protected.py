@@ -133,3 +133,18 @@ def test_a_root_that_is_gone_afterwards_has_nothing(root: Path, tmp_path: Path) 
     earlier = protected.before([str(root)], PROTECTED)
     root.rmdir()
     assert after(root, earlier, tmp_path / "q") == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("a/.git/hooks", ".git"),
+        (".ENV.local", ".ENV.local"),
+        ("a/b", ""),
+        ("conf/x/y", "conf"),
+        ("conf", ""),
+        ("a/gitx", ""),
+    ],
+)
+def test_a_path_that_touches_something_protected_is_told_by_the_first_name(path: str, name: str) -> None:
+    assert protected.touched(path, [".git", ".env*", "conf/x"]) == name
