@@ -256,8 +256,8 @@ def mounts_on(path):
 
 
 @attempt
-def create_odd(raw, lock=()):
-    """Names that are no text, as hexadecimal bytes; and folders that nobody may look into any more."""
+def create_odd(raw, lock=(), mode=0):
+    """Names that are no text, as hexadecimal bytes; and folders that nobody may look into or change any more."""
     for name in raw:
         path = bytes.fromhex(name)
         if os.path.dirname(path):
@@ -265,7 +265,7 @@ def create_odd(raw, lock=()):
         with open(path, "w", encoding="utf-8") as file:
             file.write("evil")
     for name in lock:
-        os.chmod(name, 0)
+        os.chmod(name, mode)
     return verdict("created", False, raw)
 
 
