@@ -269,7 +269,7 @@ class Confiner:
             async with self._asking:
                 return None, await self._ask(None, policy)
         host = self._hosts.get(wanted)
-        known = None if host is None else self._probes.get(_kind(policy, host))
+        known = None if host is None else self._probes.get(sandbox.kind_of(policy, host))
         if host is None or known is None:
             async with self._asking:
                 host = self._hosts.get(wanted)
@@ -280,7 +280,7 @@ class Confiner:
         return host, known
 
     async def _ask(self, host: sandbox.Host | None, policy: sandbox.Policy) -> sandbox.Probe:
-        key = _kind(policy, host)
+        key = sandbox.kind_of(policy, host)
         known = self._probes.get(key)
         if known is None:
             asked = replace(
@@ -296,15 +296,3 @@ class Confiner:
             self._cgroups = sandbox.cgroups.find()
         users = () if run_as is None else (run_as,)
         return sandbox.inspect(self._state, bwrap=bwrap, users=users)
-
-
-def _kind(policy: sandbox.Policy, host: sandbox.Host | None) -> tuple[object, ...]:
-    """What a probe's answer depends on: another bwrap under the same name is another question."""
-    if host is None:
-        return (sandbox.Backend.SEATBELT, policy.mode, policy.network, policy.fs_read, policy.unix_sockets)
-    try:
-        about = os.stat(host.bwrap)
-    except OSError as error:
-        raise sandbox.Unavailable(f"{host.bwrap} is gone: {error.strerror}", "Install bubblewrap again.") from None
-    words = (policy.mode, policy.network, policy.fs_read, policy.unix_sockets, policy.run_as)
-    return (*words, host.bwrap, about.st_mtime_ns, about.st_ino)

@@ -30,11 +30,11 @@ from .policy import (
     tighten,
 )  # fmt: skip
 from .prepare import Prepared, prepare
-from .probe import Probe, diagnose, probe
+from .probe import Probe, diagnose, kind_of, probe
 
 __all__ = [
     "MASKED", "PROTECTED", "Backend", "CommandError", "FsRead", "Host", "Limits", "Mode", "Network", "Policy",
     "PolicyError", "Prepared", "Probe", "Request", "Resolved", "SandboxError", "Unavailable", "backend_of", "cgroups",
-    "destinations", "diagnose", "environment", "explain", "find_bwrap", "inspect", "limits", "listener", "parse",
-    "prepare", "probe", "protected", "refused", "resolve", "status", "survivors", "tighten", "usage", "weaker",
+    "destinations", "diagnose", "environment", "explain", "find_bwrap", "inspect", "kind_of", "limits", "listener",
+    "parse", "prepare", "probe", "protected", "refused", "resolve", "status", "survivors", "tighten", "usage", "weaker",
 ]  # fmt: skip

@@ -6,11 +6,8 @@ started. What was started waits at its door for `limit` and `release`.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import secrets
-import stat
-import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -25,6 +22,7 @@ from .cgroups import Group
 from .door import Door
 from .errors import PolicyError, Unavailable
 from .host import backend_of, find_prlimit
+from .opened import check_passable, existing_masks, in_memory, open_any, open_checked
 from .policy import Backend, FsRead, Limits, Mode, Network, Policy, beneath
 
 
@@ -140,7 +138,7 @@ def prepare(policy: Policy, command: Sequence[str], env: Mapping[str, str], host
         raise Unavailable("run_as needs a daemon of uid 0 and setpriv (util-linux)", "Unset sandbox.run_as.")
     if policy.run_as is not None:
         for path in (host.etc, *policy.checked_roots(), *policy.read_roots):
-            _check_passable(path, *policy.run_as)
+            check_passable(path, *policy.run_as)
     with ExitStack() as undo:
         return _with_bubblewrap(policy, list(command), dict(env), host, undo)
 
@@ -154,7 +152,7 @@ def _with_bubblewrap(policy: Policy, command: list[str], env: dict[str, str], ho
         return descriptor
 
     fixed = policy.checked_roots()
-    roots = {path: hand(_open_checked(path, folder=path not in policy.parts)) for path in fixed}
+    roots = {path: hand(open_checked(path, folder=path not in policy.parts)) for path in fixed}
     about = {path: os.fstat(number) for path, number in roots.items()}
     identities = tuple((path, found.st_dev, found.st_ino) for path, found in about.items())
     before = protected.Found()
@@ -162,15 +160,15 @@ def _with_bubblewrap(policy: Policy, command: list[str], env: dict[str, str], ho
         before = protected.before(policy.roots(), policy.protected)
     # A root below something protected (a run's folder within .codex, say) was granted on purpose.
     guarded = [each for each in before.paths if not any(root == each or beneath(root, each) for root in fixed)]
-    held = {path: hand(_open_checked(path, folder=False)) for path in guarded}
+    held = {path: hand(open_checked(path, folder=False)) for path in guarded}
     if not host.has_bind_fd:  # checked all the same; but what bwrap does not use, stays open for the command
         for number in handed:
             os.close(number)
         handed.clear()
         undo.pop_all()
-    existing = _existing(policy.masked)
+    existing = existing_masks(policy.masked)
     hidden = [path for group in bubblewrap.masks(policy, existing) for path in group]
-    anchors = {path: _open_checked(path, folder=True) for path in _anchors(policy, hidden)}
+    anchors = {path: open_checked(path, folder=True) for path in _anchors(policy, hidden)}
     for number in anchors.values():
         if host.has_bind_fd:
             hand(number)
@@ -182,21 +180,21 @@ def _with_bubblewrap(policy: Policy, command: list[str], env: dict[str, str], ho
     undo.callback(door.close)
     waiting = hand(door.inner)
     # By descriptor also what needs no check: the user of run_as may not be able to pass the folders above it.
-    shown = {path: hand(_open_any(path)) for path in policy.read_roots if host.has_bind_fd}
+    shown = {path: hand(open_any(path)) for path in policy.read_roots if host.has_bind_fd}
     minimal = policy.fs_read is FsRead.MINIMAL
     fds = Descriptors(
-        seccomp=hand(_memory(seccomp.program(host.arch, unix_sockets=policy.unix_sockets))),
+        seccomp=hand(in_memory(seccomp.program(host.arch, unix_sockets=policy.unix_sockets))),
         status=hand(status_write),
         door=waiting,
-        etc=hand(_open_any(host.etc)) if host.has_bind_fd and minimal else None,
+        etc=hand(open_any(host.etc)) if host.has_bind_fd and minimal else None,
         roots=shown | roots if host.has_bind_fd else {},
         protected={path: number if host.has_bind_fd else None for path, number in held.items()},
-        masks={path: None if existing[path] else hand(_memory(b"")) for path in hidden},
+        masks={path: None if existing[path] else hand(in_memory(b"")) for path in hidden},
         anchors={path: number if host.has_bind_fd else None for path, number in anchors.items()},
     )
     words = bubblewrap.arguments(policy, host, fds)
     # Through a descriptor: any user of the host can read a command line, and inside it is /proc/1/cmdline.
-    options = hand(_memory("\0".join(words).encode("utf-8", "surrogateescape")))
+    options = hand(in_memory("\0".join(words).encode("utf-8", "surrogateescape")))
     argv = [
         *bubblewrap.user_switch(policy, host), host.bwrap, "--args", str(options), "--",
         *bubblewrap.command_line(policy, host, command),
@@ -227,7 +225,7 @@ def _with_seatbelt(policy: Policy, command: Sequence[str], env: Mapping[str, str
     if policy.run_as is not None or policy.scratch is None:
         raise Unavailable("seatbelt runs with a scratch folder, and as the daemon's user", "Unset sandbox.run_as.")
     for path in policy.checked_roots():
-        os.close(_open_checked(path, folder=path not in policy.parts))
+        os.close(open_checked(path, folder=path not in policy.parts))
     before = protected.Found()
     if policy.mode is Mode.WORKSPACE_WRITE:
         before = protected.before(policy.roots(), policy.protected)
@@ -237,66 +235,3 @@ def _with_seatbelt(policy: Policy, command: Sequence[str], env: Mapping[str, str
     own = {"HOME": policy.scratch, "TMPDIR": policy.scratch}
     cwd = policy.cwd or policy.workspace or policy.scratch
     return Prepared(argv=words, env=dict(env) | own, cwd=cwd, protected_before=before, words=tuple(words))
-
-
-def _memory(content: bytes) -> int:
-    """A descriptor to read `content` from, once: bwrap reads it to its end, and copies share the position."""
-    descriptor = os.memfd_create("sandbox", os.MFD_CLOEXEC)
-    if content:
-        os.write(descriptor, content)
-        os.lseek(descriptor, 0, os.SEEK_SET)
-    return descriptor
-
-
-def _open_checked(path: str, *, folder: bool) -> int:
-    """An O_PATH descriptor of exactly `path`. The kernel is asked afterwards where the descriptor leads, so
-    a link anywhere on the way is noticed, whenever it was put there."""
-    try:
-        # macOS has no O_PATH; there a FIFO must not make us wait for its writer.
-        how = os.O_PATH if sys.platform == "linux" else os.O_RDONLY | os.O_NONBLOCK
-        descriptor = os.open(path, how | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError as error:
-        raise PolicyError(f"{path}: {error.strerror}") from None
-    kind = os.fstat(descriptor).st_mode
-    real = _leads_to(descriptor)
-    problem = None
-    if stat.S_ISLNK(kind) or real != path:
-        problem = f"is or leads through a link; its real path is {os.path.realpath(path)}"
-    elif folder and not stat.S_ISDIR(kind):
-        problem = "is not a folder"
-    if problem is not None:
-        os.close(descriptor)
-        raise PolicyError(f"{path} {problem}")
-    return descriptor
-
-
-def _leads_to(descriptor: int) -> str:
-    if sys.platform == "linux":
-        return os.readlink(f"/proc/self/fd/{descriptor}")
-    # F_GETPATH also spells the path in the disk's own upper and lower case, as Seatbelt compares it.
-    return os.fsdecode(fcntl.fcntl(descriptor, 50, bytes(1024)).rstrip(b"\0"))
-
-
-def _check_passable(path: str, uid: int, gid: int) -> None:
-    """bwrap looks every path up as the user that it runs as, also one that it is given a descriptor of."""
-    for parent in reversed(PurePosixPath(path).parents):
-        about = os.stat(parent)
-        needed = 0o100 if about.st_uid == uid else 0o010 if about.st_gid == gid else 0o001
-        if not about.st_mode & needed:
-            raise Unavailable(
-                f"uid {uid} of sandbox.run_as cannot pass through {parent}",
-                f"chmod o+x {parent} (nobody can list it by that), or unset sandbox.run_as.",
-            )
-
-
-def _open_any(path: str) -> int:
-    try:
-        return os.open(path, os.O_PATH | os.O_CLOEXEC)
-    except OSError as error:
-        raise PolicyError(f"{path}: {error.strerror}") from None
-
-
-def _existing(masked: Sequence[str]) -> dict[str, bool]:
-    """What is to be hidden and exists: real path to "is it a folder"."""
-    real = dict.fromkeys(os.path.realpath(path) for path in masked)
-    return {path: os.path.isdir(path) for path in real if os.path.exists(path)}

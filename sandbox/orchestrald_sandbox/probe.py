@@ -23,7 +23,7 @@ from . import environment, inside, interpreter, seatbelt, status, survivors
 from .bubblewrap import Host
 from .errors import SandboxError, Unavailable
 from .host import weaker
-from .policy import Limits, Mode, Network, Policy
+from .policy import Backend, Limits, Mode, Network, Policy
 from .prepare import Prepared, prepare
 
 SECONDS = 20.0
@@ -94,6 +94,18 @@ def probe(host: Host | None, state: Path, policy: Policy | None = None, *, secon
         return Probe(ok=False, reason=error.reason, hint=error.hint, weaker=told)
     except (SandboxError, OSError, ValueError) as error:
         return Probe(ok=False, reason=f"the probe could not be run: {error}", hint="Report it.", weaker=told)
+
+
+def kind_of(policy: Policy, host: Host | None) -> tuple[object, ...]:
+    """What an answer depends on: another bwrap under the same name is another question. Unavailable: it is gone."""
+    if host is None:
+        return (Backend.SEATBELT, policy.mode, policy.network, policy.fs_read, policy.unix_sockets)
+    try:
+        about = os.stat(host.bwrap)
+    except OSError as error:
+        raise Unavailable(f"{host.bwrap} is gone: {error.strerror}", "Install bubblewrap again.") from None
+    words = (policy.mode, policy.network, policy.fs_read, policy.unix_sockets, policy.run_as)
+    return (*words, host.bwrap, about.st_mtime_ns, about.st_ino)
 
 
 def diagnose(stderr: str) -> tuple[str, str]:
