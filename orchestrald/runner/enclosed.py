@@ -99,6 +99,9 @@ class Enclosed:
 
     def _too_much(self, pid: int) -> Literal["", "memory", "processes", "disk"]:
         limits, counted = self._policy.limits, self._cgroups.controllers
+        if self._group is not None and self._group.verdict().oom:
+            # Version 1 kills one process and leaves the rest, which may then fight for the last pages for long.
+            return "memory"
         if not {"memory", "pids"} <= set(counted):
             pids = sandbox.usage.processes(pid)
             if "pids" not in counted and len(pids) > limits.processes + 1:  # the first process is the sandbox's own
