@@ -13,7 +13,9 @@ log = context["workspace"] + "/runs.log"
 def note(what):
     line = {"what": what, "key": context["idempotency_key"], "attempt": context["attempt"]}
     file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    os.write(file, json.dumps(line).encode() + b"\n")  # one write: lines of parallel runs do not mix
+    # One write, so lines of parallel runs do not mix; and of a length by which none crosses a page, since between two
+    # pages a write can be seen half, or be cut off by SIGKILL.
+    os.write(file, json.dumps(line).encode().ljust(255) + b"\n")
     os.close(file)
 
 
