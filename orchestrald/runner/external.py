@@ -194,7 +194,7 @@ class _Run:
             protocol.Exit(
                 finished.status,
                 ended.stderr.value(),
-                timed_out=ended.end in ("timeout", "idle"),
+                timed_out=finished.timed_out,
                 retry_timeout=spec.idempotent and "timeout" in how.retry_on,
                 too_large=too_large,
                 oom=finished.oom,

@@ -175,5 +175,5 @@ def _check_parts(command: Command, policy: sandbox.Policy, workspace: str) -> No
     hidden = {os.path.realpath(os.path.join(workspace, path)) for path in command.confinement.masked}
     for part in (*command.reads, *command.writes):
         path = os.path.realpath(os.path.join(workspace, part))
-        if any(path == mask or path.startswith(mask + "/") for mask in hidden):
+        if path in hidden or sandbox.policy.beneath(path, *hidden):
             raise sandbox.PolicyError(f"the manifest wants to see {part}, which sandbox.masked hides")

@@ -63,6 +63,11 @@ class Bounds:
     stderr_kill: int | None = 8 << 20
     stderr_keep: Literal["head", "tail"] = "tail"
 
+    @classmethod
+    def for_reading(cls, timeout: float | None, most: int) -> "Bounds":
+        """For output that is looked at as it is: the first `most` bytes of each stream, and no kill for more."""
+        return cls(timeout=timeout, stdout=most, stderr=most, stderr_kill=None, stderr_keep="head")
+
 
 @dataclass(frozen=True, slots=True)
 class Ended:

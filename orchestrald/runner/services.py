@@ -12,8 +12,6 @@ from orchestrald.runner.grants import Command, plan_request
 from orchestrald.runner.process import Bounds
 from orchestrald.runner.untouchable import Untouchable
 
-STOP_TIMEOUT = 2.0
-
 
 class AttemptShell:
     """`hookspecs.Shell` for one attempt. `close` removes what `scratch` made."""
@@ -76,25 +74,17 @@ class AttemptShell:
                 stdin=stdin,
                 plan=plan_request(self._attempt.sandbox),
             ),
-            Bounds(
-                timeout=timeout,
-                stop=STOP_TIMEOUT,
-                stdout=max_output_bytes,
-                stderr=max_output_bytes,
-                stderr_keep="head",
-                stderr_kill=None,
-            ),
+            Bounds.for_reading(timeout, max_output_bytes),
             self._observer.violation,
         )
-        ended, status = finished.ended, finished.status
-        timed_out = ended.end in ("timeout", "idle")
+        ended = finished.ended
         return Completed(
-            status=-1 if timed_out else status if status >= 0 else 128 - status,
+            status=-1 if finished.timed_out else finished.shell_status,
             stdout=ended.stdout.value(),
             stderr=ended.stderr.value(),
             stdout_truncated=ended.stdout.truncated,
             stderr_truncated=ended.stderr.truncated,
-            timed_out=timed_out,
+            timed_out=finished.timed_out,
             sandboxed=finished.sandboxed,
             sandbox_backend=finished.backend,
         )

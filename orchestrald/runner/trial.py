@@ -22,7 +22,6 @@ from orchestrald.runner.verdict import Finished
 
 MOST_OUTPUT = 64 << 10
 """Bytes of stdout, and of stderr, that are kept: it is for looking, not for work."""
-STOP_TIMEOUT = 2.0
 
 _log = logging.getLogger(__name__)
 
@@ -64,31 +63,24 @@ async def _run(
             f"Nothing can be tried under {name}: its mode is none, so nothing would be confined.",
             hint="Run the command in a terminal, as the daemon's user: that is the same.",
         )
-    bounds = Bounds(
-        timeout=seconds,
-        stop=STOP_TIMEOUT,
-        stdout=MOST_OUTPUT,
-        stderr=MOST_OUTPUT,
-        stderr_keep="head",
-        stderr_kill=None,
-    )
     _log.info("%s is tried under the policy of %s", plain(shlex.join(argv), 500), name)
     own = () if subject.external is None else subject.command.argv
-    return await confiner.run(replace(subject.command, argv=argv), bounds, seen.append, besides=own)
+    return await confiner.run(
+        replace(subject.command, argv=argv), Bounds.for_reading(seconds, MOST_OUTPUT), seen.append, besides=own
+    )
 
 
 def _ended(finished: Finished) -> dict[str, Any]:
-    ended, status = finished.ended, finished.status
-    timed_out = ended.end in ("timeout", "idle")
+    ended = finished.ended
     told: dict[str, Any] = {
         "backend": finished.backend,
         "stdout": ended.stdout.value().decode("utf-8", "replace"),
         "stderr": ended.stderr.value().decode("utf-8", "replace"),
         "stdout_truncated": ended.stdout.truncated,
         "stderr_truncated": ended.stderr.truncated,
-        "timed_out": timed_out,
+        "timed_out": finished.timed_out,
     }
-    return told if timed_out else told | {"status": status if status >= 0 else 128 - status}
+    return told if finished.timed_out else told | {"status": finished.shell_status}
 
 
 def _summary(told: Mapping[str, Any]) -> str:

@@ -40,6 +40,16 @@ class Finished:
     def sandboxed(self) -> bool:
         return self.backend != "none"
 
+    @property
+    def timed_out(self) -> bool:
+        """We ended it, because its time was up or it had said nothing for too long."""
+        return self.ended.end in ("timeout", "idle")
+
+    @property
+    def shell_status(self) -> int:
+        """As a shell tells it: 128 and the number, of a signal."""
+        return self.status if self.status >= 0 else 128 - self.status
+
 
 @dataclass(frozen=True, slots=True)
 class Start:

@@ -45,10 +45,14 @@ class Group:
     version: int
     folders: dict[str, Path]
 
+    def distinct(self) -> tuple[Path, ...]:
+        """Each folder once."""
+        return tuple(dict.fromkeys(self.folders.values()))
+
     def enter(self, pid: int) -> None:
         """Put a process in; what it forks from now on is in it too. Blocks for some ms. OSError: it is gone, or the
         group is."""
-        for folder in dict.fromkeys(self.folders.values()):
+        for folder in self.distinct():
             (folder / "cgroup.procs").write_text(str(pid))
 
     def bound(self, limits: Limits) -> None:
@@ -83,15 +87,9 @@ class Group:
         killed = {1: ("memory.oom_control", "oom_kill"), 2: ("memory.events", "oom_kill")}[self.version]
         return Verdict(self._count("memory", *killed) > 0, self._count("pids", "pids.events", "max") > 0)
 
-    def kill(self) -> None:
-        """Everything in it, at once. Only version 2 can; the sandbox's pid namespace does the same."""
-        for folder in dict.fromkeys(self.folders.values()):
-            with suppress(OSError):
-                (folder / "cgroup.kill").write_text("1")
-
     def removed(self) -> bool:
         """Try to remove it, at once; False when the kernel has not let go of the dead yet."""
-        for folder in dict.fromkeys(self.folders.values()):
+        for folder in self.distinct():
             try:
                 folder.rmdir()
             except FileNotFoundError:
@@ -139,7 +137,7 @@ class Cgroups:
         name = f"{PREFIX}{os.getpid()}-{next(_numbers)}-{secrets.token_hex(3)}"
         group = Group(self.version, {controller: Path(parent) / name for controller, parent in self.parents})
         try:
-            for folder in dict.fromkeys(group.folders.values()):
+            for folder in group.distinct():
                 folder.mkdir()
         except OSError:
             group.remove()

@@ -150,9 +150,9 @@ def after(roots: Iterable[str], names: Iterable[str], earlier: Found, quarantine
     return tuple(_move(path, roots, quarantine, number) for number, path in enumerate(sorted(created)))
 
 
-def _unlock(root: str) -> None:
-    """Give ourselves back what a run has taken away: the workspace's own permissions are no hiding place."""
-    descriptor = os.open(root, FOLDER | getattr(os, "O_PATH", 0))
+def _unlock(name: str, folder: int | None = None) -> None:
+    """Give ourselves back what a run has taken away: a folder's own permissions are no hiding place."""
+    descriptor = os.open(name, FOLDER | getattr(os, "O_PATH", 0), dir_fd=folder)
     try:
         mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
         if mode & 0o700 != 0o700 and hasattr(os, "O_PATH"):
@@ -247,15 +247,10 @@ def _move(path: str, roots: Iterable[str], quarantine: str, number: int) -> Viol
 
 def _opened(name: str, folder: int) -> int:
     """A folder, also one that its run has closed to us."""
-    try:
+    with suppress(PermissionError):
         return os.open(name, FOLDER, dir_fd=folder)
-    except PermissionError:
-        descriptor = os.open(name, FOLDER | getattr(os, "O_PATH", 0), dir_fd=folder)
-        try:
-            os.chmod(f"/proc/self/fd/{descriptor}", 0o700)
-        finally:
-            os.close(descriptor)
-        return os.open(name, FOLDER, dir_fd=folder)
+    _unlock(name, folder)
+    return os.open(name, FOLDER, dir_fd=folder)
 
 
 def _permit(folder: int) -> None:
