@@ -34,10 +34,10 @@ from orchestrald.protocol.messages import MAX_REQUEST_BYTES, METHODS, PROTOCOL_V
 from orchestrald.runner.grants import backend, problem
 from orchestrald.runner.pool import LocalRunner
 from orchestrald.runner.provenance import Provenance
+from orchestrald.server import methods
 from orchestrald.server.address import bind
 from orchestrald.server.dispatch import Dispatcher
 from orchestrald.server.ephemera import Ephemera
-from orchestrald.server.handlers import Handlers
 from orchestrald.server.limits import Limits
 from orchestrald.server.listener import Server
 from orchestrald.server.ring import Ring
@@ -123,7 +123,7 @@ class Service:
         """Serve until told to stop."""
         await self.start()
         limits = Limits(connections=self.config.server.max_connections)
-        dispatcher = Dispatcher(Handlers(self.engine, self.ring, self).table())
+        dispatcher = Dispatcher(methods.table(self.engine, self.ring, self))
         server = Server(dispatcher, self.ring, self.ephemera, limits=limits, uids=self.config.server.allow_uids)
         address = bind(self.paths.socket)
         try:

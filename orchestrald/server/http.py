@@ -18,7 +18,7 @@ import trio
 
 from orchestrald.errors import Denied, NotFound, OrchestralError, RequestError
 from orchestrald.protocol import rpc
-from orchestrald.protocol.messages import EventsSubscribe
+from orchestrald.protocol.messages.events import EventsSubscribe
 from orchestrald.server.dispatch import Dispatcher, Peer, read_params
 from orchestrald.server.http_exchange import Exchange, HttpRequest, Refusal
 from orchestrald.server.limits import Limits

@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from orchestrald.errors import InternalError, InvalidParams
-from orchestrald.protocol.messages import METHODS, EventsList, Submit
+from orchestrald.protocol.messages import METHODS
+from orchestrald.protocol.messages.events import EventsList
+from orchestrald.protocol.messages.interactions import Submit
 from orchestrald.server.dispatch import INLINE, Dispatcher, read_params
 
 

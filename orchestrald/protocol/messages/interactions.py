@@ -1,0 +1,73 @@
+"""What can be asked about interactions, and of them?"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from orchestrald.protocol.messages.shape import Id, Method, Params, RequestId
+
+
+class Submit(Params):
+    """Exactly one of `intent` and `plan`. `workspace` is the folder the steps may see; empty means none."""
+
+    intent: str = ""
+    plan: Any = None
+    thread_id: Id | None = None
+    workspace: str = ""
+    labels: dict[str, str] = Field(default_factory=dict)
+    request_id: RequestId | None = None
+
+
+class InteractionGet(Params):
+    """`outputs` adds each step's output (large ones as their reference)."""
+
+    interaction_id: Id
+    outputs: bool = False
+
+
+class InteractionList(Params):
+    thread_id: Id | None = None
+    state: list[str] | None = None
+    cursor: str | None = None
+    limit: Annotated[int, Field(ge=1, le=500)] = 50
+
+
+class InteractionWait(Params):
+    """Answers when the interaction is final or waits for somebody, or after `timeout_ms` with its present state."""
+
+    interaction_id: Id
+    timeout_ms: Annotated[int, Field(ge=0, le=3_600_000)] = 60_000
+
+
+class InteractionCancel(Params):
+    interaction_id: Id
+    reason: str = ""
+    request_id: RequestId | None = None
+
+
+class InteractionRespond(Params):
+    """Answer a waiting step. `step_id` may be left out when exactly one step waits for an answer.
+
+    An interrupted step takes `{"decision": "retry" | "skip" | "fail", "value"?: ...}`.
+    """
+
+    interaction_id: Id
+    step_id: Id | None = None
+    payload: Any
+    request_id: RequestId | None = None
+
+
+class InteractionGraph(Params):
+    interaction_id: Id
+    format: Literal["json", "mermaid", "dot"] = "json"
+
+
+METHODS: dict[str, Method] = {
+    "interaction.submit": Method(Submit, "start an interaction from an intent or a plan", True),
+    "interaction.get": Method(InteractionGet, "one interaction with its steps"),
+    "interaction.list": Method(InteractionList, "interactions, newest first"),
+    "interaction.wait": Method(InteractionWait, "wait until an interaction is final or waits for somebody"),
+    "interaction.cancel": Method(InteractionCancel, "stop an interaction and its processes", True),
+    "interaction.respond": Method(InteractionRespond, "answer a waiting step", True),
+    "interaction.graph": Method(InteractionGraph, "the DAG of an interaction with its states"),
+}

@@ -1,0 +1,26 @@
+"""What can be asked about a plan that does not run?"""
+
+from typing import Any, Literal
+
+from orchestrald.protocol.messages.shape import Method, Params
+
+
+class PlanCreate(Params):
+    intent: str
+    workspace: str = ""
+
+
+class PlanValidate(Params):
+    plan: Any
+
+
+class PlanGraph(Params):
+    plan: Any
+    format: Literal["json", "mermaid", "dot"] = "json"
+
+
+METHODS: dict[str, Method] = {
+    "plan.create": Method(PlanCreate, "what would be run for an intent; nothing is run"),
+    "plan.validate": Method(PlanValidate, "every problem of a plan; none when it can be run"),
+    "plan.graph": Method(PlanGraph, "the DAG of a plan"),
+}

@@ -1,0 +1,120 @@
+"""What do the methods of the socket have in common: whom they ask, and that a request is served once?"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import Any, NamedTuple, Protocol
+
+from orchestrald.actions import LoadedAction
+from orchestrald.core.interaction import Interaction
+from orchestrald.engine import snapshot
+from orchestrald.engine.engine import Engine
+from orchestrald.errors import NotFound
+from orchestrald.server.dispatch import Peer
+from orchestrald.store.base import RequestRow
+
+Answer = dict[str, Any]
+
+
+class Asked(NamedTuple):
+    """What somebody wants to have done: an intent, or a plan (then `intent` is not looked at)."""
+
+    intent: str
+    plan: Any
+    source: str
+    thread_id: str | None = None
+    workspace: str = ""
+    labels: Mapping[str, str] = MappingProxyType({})
+
+
+Row = Callable[[Answer], RequestRow] | None
+"""Makes the durable answer of a request, to commit with what it causes; missing when the request has no id."""
+
+
+class Daemon(Protocol):
+    """What only the composition root knows: itself, its plugins, its configuration."""
+
+    async def info(self) -> Answer: ...
+
+    async def hello(self) -> Answer: ...
+
+    async def reload(self) -> Answer: ...
+
+    async def rescan(self) -> Answer: ...
+
+    def plugins(self) -> Sequence[Mapping[str, Any]]: ...
+
+    def stop(self, drain_s: float | None) -> None: ...
+
+    @property
+    def sandbox(self) -> "Sandbox": ...
+
+
+class Sandbox(Protocol):
+    """What can be asked of the sandbox without an interaction."""
+
+    async def explain(self, action: LoadedAction, workspace: str) -> Answer: ...
+
+    async def try_command(
+        self, action: LoadedAction, argv: Sequence[str], workspace: str, seconds: float
+    ) -> Answer: ...
+
+
+async def once(
+    engine: Engine, params: Any, method: str, peer: Peer, serve: Callable[[Row], Awaitable[Answer]]
+) -> Answer:
+    """Serve a request that changes something; one that was served before gets its first answer."""
+    given = params.model_dump(mode="json")
+    return await engine.requests.once(peer.by, method, params.request_id, given, serve)
+
+
+def remember(row: Row, answer: Callable[..., Answer]) -> Callable[..., RequestRow] | None:
+    """What the actor calls, when it commits, to make the request's durable answer; nothing without an id."""
+    if row is None:
+        return None
+
+    def make(state: Interaction, *about: str) -> RequestRow:
+        return row(answer(state, *about))
+
+    return make
+
+
+async def submit(engine: Engine, params: Any, method: str, peer: Peer, asked: Asked) -> Answer:
+    """Start an interaction, once."""
+
+    async def serve(row: Row) -> Answer:
+        # In here: a repeated request gets its first answer, whatever became of its actions meanwhile.
+        graph = None if asked.plan is None else await engine.planning.accept(asked.plan)
+        state = await engine.submit(
+            by=peer.by,
+            intent=asked.intent if graph is None else graph.plan.goal,
+            graph=graph,
+            source="intent" if graph is None else asked.source,
+            thread_id=asked.thread_id,
+            workspace=asked.workspace,
+            labels=dict(asked.labels),
+            remember=remember(row, _submitted),
+        )
+        return _submitted(state)
+
+    return await once(engine, params, method, peer, serve)
+
+
+def _submitted(state: Interaction) -> Answer:
+    return {"interaction_id": state.id, "thread_id": state.thread_id, "state": state.state.value}
+
+
+async def shown(engine: Engine, interaction_id: str, *, outputs: bool) -> Answer:
+    """The whole interaction, at a moment when all of it is durable."""
+    return await engine.view(
+        interaction_id, lambda state, last_seq: snapshot.snapshot(state, outputs=outputs, last_seq=last_seq)
+    )
+
+
+def action_named(engine: Engine, name: str) -> LoadedAction:
+    found = engine.actions.get(name)
+    if found is None:
+        near = get_close_matches(name, engine.actions.specs, n=3, cutoff=0.5)
+        hint = f"Did you mean {' or '.join(near)}?" if near else "`orchestral actions` lists them."
+        raise NotFound(f"There is no action {name}.", hint=hint)
+    return found
