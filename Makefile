@@ -2,7 +2,7 @@
 
 BIN := .venv/bin
 
-.PHONY: help demo test check format types bench crash docs setup clean
+.PHONY: help demo test check format types bench crash simulate docs setup clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ bench: setup ## every ratio of benchmarks/README.md, against floors and peers, i
 
 crash: setup ## the long crash suite: a real daemon, killed 300 times
 	ORCHESTRAL_KILLS=300 $(BIN)/pytest tests/crash -q
+
+simulate: setup ## the long simulation: 500,000 scenarios from any seed, or from SEED the one that failed
+	cd tests && ../$(BIN)/python -m simulation $(if $(SEED),--seed $(SEED),--seeds 500000)
 
 constraints/dev.txt: pyproject.toml
 	uv pip compile -q pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o $@

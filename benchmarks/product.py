@@ -67,7 +67,8 @@ class Product:
 
     async def start(self, plan: dict[str, Any]) -> str:
         """The interaction's id, once its submission is durable."""
-        return (await self.engine.submit(by="bench", graph=await self.engine.planning.accept(plan), source="plan")).id
+        graph = await self.engine.planning.accept(plan)
+        return (await self.engine.submit(by="bench", graph=graph, source="plan")).state.id
 
 
 async def _noop(_params: dict[str, Any], _context: ActionContext) -> dict[str, Any]:

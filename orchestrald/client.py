@@ -41,6 +41,11 @@ CHANGING = frozenset(
         "interaction.respond",
         "approval.decide",
         "action.call",
+        "schedule.create",
+        "schedule.pause",
+        "schedule.resume",
+        "schedule.delete",
+        "schedule.run",
     }
 )
 """Methods that take a `request_id`; tests compare them with the daemon's table."""

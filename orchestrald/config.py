@@ -8,13 +8,15 @@ Rules of this file:
 """
 
 import difflib
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
-from orchestrald.core.model import Seconds
+from orchestrald.core.approval import Rule, Rules, Word
+from orchestrald.core.model import ActionSpec, Seconds, parse_duration
 from orchestrald.errors import ConfigError
 from orchestrald.hookspecs import Confinement
 from orchestrald.manifest_model import Size
@@ -36,10 +38,23 @@ class Runtime(Section):
     max_parallel_steps: int = Field(16, ge=1, le=1024)
     max_parallel_steps_daemon: int = Field(64, ge=1, le=4096)
     max_parallel_sandboxes: int = Field(0, ge=0, le=1024, description="0 means twice the number of processor cores")
+    concurrency_policy: str = "interrupt_and_start_new"
+    max_interactions_per_thread: int = Field(10, ge=1, le=10_000)
+    max_queued_per_thread: int = Field(100, ge=0, le=10_000)
+    max_replans: int = Field(1, ge=0, le=20)
 
 
 class Planner(Section):
+    """`max_history` is how many messages of a thread the planner is told."""
+
     mode: Literal["deterministic"] = "deterministic"
+    max_history: int = Field(20, ge=0, le=1000)
+
+
+class References(Section):
+    """`retention`: how long what is stored is kept, if nobody says otherwise; missing: for ever."""
+
+    retention: Annotated[float, BeforeValidator(parse_duration), Field(ge=60, le=100 * 366 * 86400)] | None = None
 
 
 class Interpreter(Section):
@@ -49,6 +64,42 @@ class Interpreter(Section):
 class Store(Section):
     durability: Literal["power_loss", "process_crash"] = "power_loss"
     inline_output_bytes: int = Field(64 * 1024, ge=1024, le=4 * 1024 * 1024)
+
+
+class Events(Section):
+    """`retain_unmatched` is how long an external event that no step waits for is kept for one that will."""
+
+    retain_unmatched: Seconds = 7 * 86400.0
+
+
+class ApprovalRule(Section):
+    """Exactly one of `deny`, `ask` and `allow` names the actions, as a pattern; `params` are patterns by path."""
+
+    deny: str | None = None
+    ask: str | None = None
+    allow: str | None = None
+    params: dict[str, Any] = {}
+    reason: str = ""
+
+    @model_validator(mode="after")
+    def _one_word(self) -> "ApprovalRule":
+        if len([word for word in (self.deny, self.ask, self.allow) if word]) != 1:
+            raise ValueError("a rule has exactly one of deny, ask and allow")
+        return self
+
+    def rule(self) -> Rule:
+        words: tuple[Word, ...] = ("deny", "ask", "allow")
+        word = next(word for word in words if getattr(self, word))
+        return Rule(word, getattr(self, word), self.params, self.reason)
+
+
+class Approvals(Section):
+    """`expires` missing: a question stays open until somebody answers it."""
+
+    auto: Literal["never", "destructive", "always"] = "never"
+    unattended: Literal["queue", "deny"] = "queue"
+    expires: Seconds | None = None
+    rules: tuple[ApprovalRule, ...] = ()
 
 
 class SandboxLimits(Section):
@@ -151,6 +202,9 @@ class Config(Section):
     planner: Planner = Planner()
     interpreter: Interpreter = Interpreter()
     store: Store = Store()
+    references: References = References()
+    events: Events = Events()
+    approvals: Approvals = Approvals()
     sandbox: Sandbox = Sandbox()
     plugins: Plugins = Plugins()
     observability: Observability = Observability()
@@ -178,6 +232,23 @@ def confinement(config: Config, plugin: str) -> Confinement:
         masked=(*general.masked, *grant.masked),
         limits=general.limits.given() | grant.limits.given(),
     )
+
+
+def gate(config: Config, specs: Mapping[str, ActionSpec]) -> Rules:
+    """The operator's word on approvals. A yes to an action is void when what it may touch, or the plugin, changes."""
+    said = config.approvals
+    return Rules(
+        rules=tuple(rule.rule() for rule in said.rules),
+        auto=said.auto,
+        unattended=said.unattended,
+        expires_us=None if said.expires is None else int(said.expires * 1_000_000),
+        policies={name: _policy(config, spec) for name, spec in specs.items()},
+    )
+
+
+def _policy(config: Config, spec: ActionSpec) -> str:
+    about = (spec.plugin, spec.version, spec.digest, confinement(config, spec.plugin))
+    return hashlib.sha256(repr(about).encode()).hexdigest()[:16]
 
 
 def load(path: Path, environ: Mapping[str, str]) -> Config:

@@ -97,6 +97,14 @@ class WrongState(RequestError):
     rpc = 4010
 
 
+class Rejected(RequestError):
+    """The thread's policy does not let this input start."""
+
+    code = "rejected"
+    rpc = 4013
+    hint = "Wait until what is active has ended, name another policy for this input, or use another thread."
+
+
 class CursorExpired(RequestError):
     """The events after that cursor are no longer kept."""
 
@@ -220,6 +228,14 @@ class SchemaTooNew(StoreError):
 
     code = "schema_too_new"
     hint = "Upgrade orchestrald, or restore a backup from the backups folder beside the store."
+
+
+class DamagedReference(OrchestralError):
+    """The content of a reference no longer matches its digest."""
+
+    code = "damaged_reference"
+    rpc = 5033
+    hint = "Restore the file from a backup; what does not need it is not affected."
 
 
 class AlreadyRunning(OrchestralError):

@@ -13,6 +13,14 @@ import pluggy
 from orchestrald.beneath import Refused as Refused
 from orchestrald.beneath import Root as Root
 from orchestrald.beneath import open_root as open_root
+from orchestrald.core.concurrency import Decision as Decision
+from orchestrald.core.concurrency import Merge as Merge
+from orchestrald.core.concurrency import Policy as Policy
+from orchestrald.core.concurrency import Queue as Queue
+from orchestrald.core.concurrency import Reject as Reject
+from orchestrald.core.concurrency import Situation as Situation
+from orchestrald.core.concurrency import Standing as Standing
+from orchestrald.core.concurrency import Start as Start
 from orchestrald.plugin_settings import read_settings as read_settings
 
 hookspec = pluggy.HookspecMarker("orchestrald")
@@ -199,6 +207,11 @@ class Action:
 
 class Hooks:
     """Every hook. plugins/README.md documents each with its exact arguments, and a test compares."""
+
+    @hookspec
+    def register_policies(self, register: Callable[[str, Policy], None], settings: Mapping[str, Any]) -> None:
+        """Call `register` with the name of each concurrency policy and its function: what becomes of a new input while
+        something is active in its thread. It is called in the daemon's loop, so it must be quick, and touch nothing."""
 
     @hookspec
     def register_actions(self, register: Callable[[Action], None], settings: Mapping[str, Any]) -> None:

@@ -8,14 +8,16 @@ Rules of this file:
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import EntryPoint, entry_points
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pluggy
 
 from orchestrald.actions import LoadedAction
 from orchestrald.core import schema
+from orchestrald.core.concurrency import BUILT_IN, Policy
 from orchestrald.core.model import ActionSpec
 from orchestrald.hookspecs import Action, Hooks
 from orchestrald.manifest import ExternalAction
@@ -34,6 +36,7 @@ class InProcess(NamedTuple):
     version: str
     actions: tuple[LoadedAction, ...]
     problem: str = ""
+    policies: Mapping[str, Policy] = MappingProxyType({})
 
 
 class PluginHost:
@@ -47,6 +50,8 @@ class PluginHost:
         self._external: dict[str, LoadedAction] = {}
         self._actions: dict[str, LoadedAction] = {}
         self._specs: dict[str, ActionSpec] = {}
+        self.policies: Mapping[str, Policy] = BUILT_IN
+        """The concurrency policies in force, by name. A plugin cannot redefine one of the five."""
 
     # --- what the engine asks -----------------------------------------------------------------------------------
 
@@ -87,8 +92,9 @@ class PluginHost:
         if point.name in self._disabled:
             return InProcess(point.name, version, (), "disabled in the configuration")
         try:
-            actions = collect(point.load(), point.name, self._settings.get(point.name, {}))
-            return InProcess(point.name, version, tuple(_loaded(a, point.name, version) for a in actions))
+            found = collect(point.load(), point.name, self._settings.get(point.name, {}))
+            actions = tuple(_loaded(action, point.name, version) for action in found.actions)
+            return InProcess(point.name, version, actions, policies=found.policies)
         except Exception as error:  # noqa: BLE001  a plugin's bug must not stop the daemon or the other plugins
             log.warning("plugin %s left out: %s: %s", point.name, type(error).__name__, error)
             return InProcess(point.name, version, (), f"{type(error).__name__}: {error}")
@@ -98,23 +104,33 @@ class PluginHost:
         for plugin in self._in_process:
             for action in plugin.actions:
                 actions[action.spec.name] = action
+        self.policies = {name: p for plugin in self._in_process for name, p in plugin.policies.items()} | BUILT_IN
         self._specs = {name: action.spec for name, action in sorted(actions.items())}
         self._actions = actions
 
 
-def collect(plugin: object, name: str, settings: Mapping[str, Any]) -> list[Action]:
-    """The actions that one plugin registers. Raises whatever the plugin raises, and ValueError for a bad action."""
+class Collected(NamedTuple):
+    """What one plugin registers."""
+
+    actions: list[Action]
+    policies: dict[str, Policy]
+
+
+def collect(plugin: object, name: str, settings: Mapping[str, Any]) -> Collected:
+    """Whatever one plugin registers. Raises whatever the plugin raises, and ValueError for a bad action or policy."""
     hooks = pluggy.PluginManager(GROUP)
     hooks.add_hookspecs(Hooks)
     hooks.register(plugin, name)
     hooks.check_pending()
-    actions: list[Action] = []
-    register: Callable[[Action], None] = actions.append
-    hooks.hook.register_actions(register=register, settings=settings)
-    for action in actions:
+    found = Collected([], {})
+    hooks.hook.register_actions(register=found.actions.append, settings=settings)
+    hooks.hook.register_policies(register=found.policies.__setitem__, settings=settings)
+    for action in found.actions:
         for problem in [*schema.check(action.input_schema), *schema.check(action.output_schema)]:
             raise ValueError(f"{action.name}: {problem}")
-    return actions
+    for taken in sorted(set(found.policies) & set(BUILT_IN)):
+        raise ValueError(f"the concurrency policy {taken} is built in: give yours another name")
+    return found
 
 
 def _loaded(action: Action, plugin: str, version: str) -> LoadedAction:

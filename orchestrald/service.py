@@ -21,9 +21,11 @@ from typing import Any
 import trio
 
 from orchestrald import logs
-from orchestrald.config import Config, confinement, load
+from orchestrald.config import Config, confinement, gate, load
 from orchestrald.engine.clock import SystemClock
 from orchestrald.engine.engine import Engine
+from orchestrald.engine.schedules import Schedules
+from orchestrald.engine.submissions import Policies
 from orchestrald.errors import ConfigError
 from orchestrald.interpreter.rules import RulesInterpreter
 from orchestrald.paths import Paths
@@ -81,12 +83,20 @@ class Service:
         self.stopping = trio.Event()
         self.draining = trio.CancelScope()
         self.drain_s: float = config.service.drain_timeout
+        self.gate = gate(config, {})
         self.ring: Ring
         self.engine: Engine
+        self.schedules: Schedules
         self.references = references
 
     def check(self, config: Config) -> None:
         """ConfigError for words of the operator that would only be found wrong when a plugin is run."""
+        if config.runtime.concurrency_policy not in self.host.policies:
+            known = ", ".join(self.host.policies)
+            wrong = (
+                f"runtime.concurrency_policy: there is no policy {config.runtime.concurrency_policy}; known: {known}"
+            )
+            raise ConfigError(f"{self.config_file} cannot be used:\n  {wrong}")
         for plugin in ("", *config.plugins.grants):
             if wrong := problem(confinement(config, plugin)):
                 where = f"plugins.grants.{plugin}" if plugin else "sandbox"
@@ -94,9 +104,10 @@ class Service:
 
     async def start(self) -> None:
         """Everything that must be there before the first interaction goes on: plugins above all."""
+        self.host.load_in_process()
         self.check(self.config)
         self.playbooks.reload()
-        self.host.load_in_process()
+        self.gate = gate(self.config, self.host.specs)
         await self.rescan()
         await self.runner.sweep()
         await trio.to_thread.run_sync(sweep, Path(self.paths.references))
@@ -117,7 +128,15 @@ class Service:
             max_parallel_steps=runtime.max_parallel_steps,
             max_parallel_steps_daemon=runtime.max_parallel_steps_daemon,
             inline_output_bytes=self.config.store.inline_output_bytes,
+            max_history=self.config.planner.max_history,
+            retention=self.config.references.retention,
+            policies=Policies(lambda: self.host.policies, runtime.concurrency_policy, runtime.max_queued_per_thread),
+            max_interactions_per_thread=runtime.max_interactions_per_thread,
+            max_replans=runtime.max_replans,
+            retain_unmatched=self.config.events.retain_unmatched,
+            gate=lambda: self.gate,
         )
+        self.schedules = Schedules(self.engine)
 
     async def run(self) -> None:
         """Serve until told to stop."""
@@ -129,6 +148,7 @@ class Service:
         try:
             async with trio.open_nursery() as outer:
                 await outer.start(self.engine.run)
+                await outer.start(self.schedules.run)
                 outer.start_soon(self.watch_plugins)
                 outer.start_soon(self.probe_sandbox)
                 await self._serve(server, address.listener)
@@ -170,6 +190,7 @@ class Service:
             log.info("%s", line)
         if changes:
             self.host.set_external(self.folders.actions())
+            self.gate = gate(self.config, self.host.specs)
 
     # --- what handlers ask --------------------------------------------------------------------------------------
 
@@ -189,7 +210,6 @@ class Service:
         }
 
     async def info(self) -> dict[str, Any]:
-        waiting = sum(bool(actor.state.waiting) for actor in self.engine.live.values())
         probe = await self.runner.confiner.health(confinement(self.config, ""))
         word = backend(self.config.sandbox.backend)
         sandbox: dict[str, Any] = {"backend": word, "ok": probe.ok, "weaker": list(probe.weaker)}
@@ -211,7 +231,7 @@ class Service:
             "state": "draining" if self.engine.draining else "running",
             "home": self.paths.state_dir,
             "socket": self.paths.socket,
-            "interactions": {"active": len(self.engine.live), "waiting": waiting},
+            "interactions": self.engine.threads.counts(),
             "steps": {"running": self.engine.slots.running},
             "plugins": len(self.plugins()),
             "actions": len(self.host.specs),
@@ -228,6 +248,7 @@ class Service:
             self.check(config)
             if config != self.config:
                 self.config = config
+                self.gate = gate(config, self.host.specs)
                 logs.configure(
                     config.observability.log_level, config.observability.log_file, config.observability.log_format
                 )

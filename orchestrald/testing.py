@@ -14,8 +14,8 @@ from typing import Any
 
 from orchestrald.actions import LoadedAction
 from orchestrald.core import schema
+from orchestrald.core.approval import digest
 from orchestrald.core.model import ActionSpec, Failure, Question
-from orchestrald.core.questions import digest
 from orchestrald.hookspecs import Action
 from orchestrald.runner.base import Asked, Attempt, Failed, Outcome, Succeeded, Violation
 from orchestrald.runner.pool import LocalRunner
@@ -115,7 +115,7 @@ async def check_action(
     `approved` says a person has approved exactly these parameters. `workspace` empty: the interaction has none.
     """
     notes = _Notes()
-    said = {"decision": "approved", "by": "test", "digest": digest(action.name, params)}
+    said = {"decision": "approved", "by": "test", "bound": digest(action.name, params)}
     with tempfile.TemporaryDirectory(prefix="orchestrald-testing-") as folder:
         attempt = Attempt(
             "int_test",

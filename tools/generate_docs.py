@@ -134,6 +134,7 @@ _WHO: dict[type[errors.OrchestralError], str] = {
     errors.PluginError: "the plugin's author",
     errors.SandboxUnavailable: "the administrator",
     errors.StoreError: "the administrator",
+    errors.DamagedReference: "the administrator",
     errors.AlreadyRunning: "the administrator",
     errors.OrchestralError: "us",
 }

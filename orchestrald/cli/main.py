@@ -26,6 +26,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "run": "run",
         "plan": "plan",
         "call": "call",
+        "schedule": "schedule",
     },
     "see what happened": {
         "list": "interactions",

@@ -10,6 +10,7 @@ from pydantic_core import to_json
 
 from orchestrald.core.interaction import Interaction, Run
 from orchestrald.core.references import Lookup, MissingValue, follow, parse_reference, resolve
+from orchestrald.core.working_set import ROOT, SCOPES
 
 MAX_PARAMS = 16 * 1024 * 1024
 """Bytes of JSON that a step's parameters may come to."""
@@ -46,7 +47,7 @@ def oversize(run: Run, params: dict[str, Any]) -> str:
 
 
 def lookup(state: Interaction, run: Run) -> Lookup:
-    """What names mean to this step: outputs of earlier steps, and its item if it has one."""
+    """What names mean to this step: outputs of earlier steps, the working set, and its item if it has one."""
 
     def find(name: str) -> Any:
         if run.parent is not None:
@@ -54,9 +55,17 @@ def lookup(state: Interaction, run: Run) -> Lookup:
                 return run.item
             if name == "index":
                 return run.order[1]
+        if name == ROOT:
+            return remembered(state)
         return state.runs[name].output
 
     return find
+
+
+def remembered(state: Interaction) -> dict[str, dict[str, Any]]:
+    """What the plan sees of the working set, by scope and key. A scope of which it sees nothing is empty."""
+    seen = state.graph.memory if state.graph else {}
+    return {scope: seen.get(scope, {}) for scope in SCOPES}
 
 
 def items(state: Interaction, run: Run) -> list[Any]:

@@ -13,9 +13,10 @@ from collections.abc import Callable
 from typing import Any
 
 from orchestrald.core import inputs as i
-from orchestrald.core import questions
-from orchestrald.core.effects import Explain, Log, ProposePlan, SetTimer, StopAction
-from orchestrald.core.graph import Graph
+from orchestrald.core import questions, steering
+from orchestrald.core.approval import NO_RULES, Gate
+from orchestrald.core.binding import parameters
+from orchestrald.core.effects import Explain, Log, ProposePlan, SetTimer
 from orchestrald.core.interaction import Interaction, Run
 from orchestrald.core.model import Failure
 from orchestrald.core.retry import delay_us, may_retry
@@ -26,9 +27,9 @@ from orchestrald.core.states import StepState as S
 from orchestrald.core.turn import Decision, Turn
 
 
-def decide(state: Interaction, happened: i.Input, slots: Slots = UNLIMITED) -> Decision:
+def decide(state: Interaction, happened: i.Input, slots: Slots = UNLIMITED, gate: Gate = NO_RULES) -> Decision:
     """The consequences of one input. `state` has already moved when this returns."""
-    turn = Turn(state, happened.at, slots)
+    turn = Turn(state, happened.at, slots, gate)
     _INPUTS[type(happened)](turn, happened)
     if turn.refusal is None and not state.final:
         _go_on(turn)
@@ -53,10 +54,21 @@ def _conclude(turn: Turn) -> None:
         _cancel_rest(turn)
         _explain(turn, "cancelled")
     elif state.state in {I.EXECUTING, I.WAITING} and not state.unfinished:
-        _explain(turn, "failed" if any(run.state is S.FAILED for run in state.by_node) else "completed")
+        if state.merged:
+            _plan_merged(turn)
+        else:
+            bad = state.unplanned or any(run.state is S.FAILED for run in state.by_node)
+            _explain(turn, "failed" if bad else "completed")
     elif state.state is I.EXECUTING and state.waiting and not state.retrying and not _may_still_start(state):
         questions_ = {name: run.question.prompt for name, run in state.waiting.items() if run.question}
         turn.emit("interaction.waiting", {"steps": questions_})
+
+
+def _plan_merged(turn: Turn) -> None:
+    """The next planning round: an input that joined is planned when the plan that it met is through."""
+    intent = turn.state.merged[0]
+    turn.emit("interaction.planning", {"reason": "merged", "intent": intent})
+    turn.ask(ProposePlan(intent, joins=True))
 
 
 def _may_still_start(state: Interaction) -> bool:
@@ -96,29 +108,40 @@ def _submitted(turn: Turn, it: i.Submitted) -> None:
         data["labels"] = it.labels
     if it.max_replans:
         data["max_replans"] = it.max_replans
+    if it.unattended:
+        data["unattended"] = True
+    if it.forked_from:
+        data["forked_from"] = it.forked_from
     turn.emit("interaction.submitted", data)
-    if it.graph is None:
-        turn.emit("interaction.planning", {"reason": "intent"})
-        turn.ask(ProposePlan(it.intent))
-    else:
-        _adopt(turn, it.graph, "caller")
+    if it.queued:
+        _enqueue(turn, it)
+        return
+    state.carried = it.carried
+    steering.begin(turn, it.graph)
 
 
-def _adopt(turn: Turn, graph: Graph, planner: str) -> None:
-    turn.state.proposed = graph
-    turn.emit("plan.adopted", {**graph.to_json(), "planner": planner})
+def _enqueue(turn: Turn, it: i.Submitted) -> None:
+    data: dict[str, Any] = {"policy": it.queued, "behind": list(it.behind)}
+    if it.interrupts:
+        data["interrupts"] = list(it.interrupts)
+    if it.graph is not None:
+        turn.state.proposed = it.graph
+        data |= it.graph.to_json()
+    if it.carried:
+        data["carried"] = it.carried
+    turn.emit("interaction.queued", data)
 
 
 def _proposed(turn: Turn, it: i.PlanProposed) -> None:
-    if turn.state.state is not I.PLANNING or turn.state.replanning:
+    if turn.state.state is not I.PLANNING or turn.state.replanning or turn.state.merging:
         turn.refuse("stale", "nobody waits for a plan any more")
         return
-    _adopt(turn, it.graph, it.planner)
+    steering.begin(turn, it.graph, it.planner, it.max_replans)
 
 
 def _patched(turn: Turn, it: i.PlanPatched) -> None:
     state = turn.state
-    if state.state is not I.PLANNING or not state.replanning:
+    if state.state is not I.PLANNING or not (state.replanning or state.merging):
         turn.refuse("stale", "nobody waits for a replacement any more")
         return
     for name in it.superseded:
@@ -137,6 +160,10 @@ def _planning_failed(turn: Turn, it: i.PlanningFailed) -> None:
     if turn.state.replanning:
         turn.skip_downstream(turn.state.runs[turn.state.replanning])
         turn.emit("interaction.resumed", {"reason": it.failure.message})
+        return
+    if turn.state.merging:
+        unplanned = {"unplanned": turn.state.merging, "error": it.failure.to_json()}
+        turn.emit("interaction.resumed", {"reason": it.failure.message, **unplanned})
         return
     turn.state.planning_failure = it.failure
     _explain(turn, "failed")
@@ -158,13 +185,11 @@ def _succeeded(turn: Turn, it: i.ActionSucceeded) -> None:
     if missing:
         turn.fail_step(run, Failure("missing_exports", f"the action did not return {', '.join(missing)}"))
         return
+    result = {"output": it.output}
     if it.digest:
         turn.state.loaded[it.digest] = it.output
-        turn.emit("step.succeeded", {"stored": {"digest": it.digest, "size": it.size}, "ms": it.ms}, run.id)
-    else:
-        turn.emit("step.succeeded", {"output": it.output, "ms": it.ms}, run.id)
-    if run.parent is not None:
-        turn.gather(run.parent)
+        result = {"stored": {"digest": it.digest, "size": it.size}}
+    turn.succeed(run, {**result, "ms": it.ms}, it.output, it.artifacts)
 
 
 def _absent(output: Any, name: str) -> bool:
@@ -187,7 +212,11 @@ def _failed(turn: Turn, it: i.ActionFailed) -> None:
 
 def _asked(turn: Turn, it: i.ActionAsked) -> None:
     run = _running(turn, it.step_id)
-    if run is not None:
+    if run is None:
+        return
+    if it.question.kind == "approval":
+        questions.ask_approval(turn, run, it.question, parameters(turn.state, run))
+    else:
         turn.wait(run, it.question)
 
 
@@ -204,7 +233,9 @@ def _timer(turn: Turn, it: i.TimerFired) -> None:
     elif run.state is S.RETRYING:
         turn.state.push(run)
     elif run.state is S.WAITING and run.question is not None and run.question.kind == "until":
-        turn.emit("step.succeeded", {"output": {"at": it.at}}, run.id)
+        turn.succeed(run, {"output": {"at": it.at}}, {"at": it.at})
+    elif run.state is S.WAITING and run.question is not None and run.question.kind == "approval":
+        turn.fail_step(run, Failure("denied", "the question expired before anybody approved it"))
     elif run.state is S.WAITING:
         turn.fail_step(run, Failure("timeout", "nobody answered in time"))
     else:
@@ -232,19 +263,8 @@ def _event_arrived(turn: Turn, it: i.EventArrived) -> None:
     if run is None or run.state is not S.WAITING or run.question is None or run.question.kind != "event":
         turn.refuse("stale", f"step {it.step_id} waits for no event")
         return
-    turn.emit("step.succeeded", {"output": {"kind": it.kind, "payload": it.payload}}, run.id)
-
-
-def _cancel(turn: Turn, it: i.CancelRequested) -> None:
-    state = turn.state
-    if state.final or state.state is I.CANCELLING:
-        turn.refuse("wrong_state", f"the interaction is already {state.state}")
-        return
-    state.explaining = ""  # an outcome that was about to be explained is not the outcome any more
-    turn.emit("interaction.cancelling", {"by": it.by, "reason": it.reason})
-    for run in state.runs.values():
-        if run.state is S.RUNNING and run.children is None:
-            turn.ask(StopAction(run.id))
+    output = {"kind": it.kind, "payload": it.payload}
+    turn.succeed(run, {"output": output, "event": it.seq}, output)
 
 
 def _recovered(turn: Turn, it: i.Recovered) -> None:
@@ -262,14 +282,18 @@ def _recovered(turn: Turn, it: i.Recovered) -> None:
         elif run.state in {S.RETRYING, S.WAITING} and run.due_at is not None:
             turn.ask(SetTimer(run.id, run.due_at))
         elif run.state is S.FAILED and run.parent is None and run.id != state.replanning:
-            turn.skip_downstream(run)
+            if state.state is not I.PAUSED:  # `resume` sees to it
+                turn.skip_downstream(run)
         elif run.children is not None:
             turn.gather(run)
-    if state.state is I.QUEUED:
+    if state.state is I.QUEUED and not state.queued:
         turn.emit("interaction.planning", {"reason": "recovered"})
     if state.state is I.PLANNING:
         failed = state.runs.get(state.replanning)
-        turn.ask(ProposePlan(state.intent, state.replanning, failed.failure if failed else None))
+        if state.merging:
+            turn.ask(ProposePlan(state.merging, joins=True))
+        else:
+            turn.ask(ProposePlan(state.intent, state.replanning, failed.failure if failed else None))
 
 
 def _interrupted(turn: Turn, run: Run) -> None:
@@ -303,8 +327,9 @@ def first_failure(state: Interaction) -> Failure:
     """What an interaction failed of: its planning, or the first step in plan order that failed."""
     if state.failure or state.planning_failure:
         return state.failure or state.planning_failure or Failure("error", "")
-    failed = (run.failure for run in state.by_node if run.state is S.FAILED and run.failure)
-    return next(failed, Failure("error", "the interaction failed"))
+    failed = [run.failure for run in state.by_node if run.state is S.FAILED and run.failure]
+    failed += [failure for _, failure in state.unplanned]
+    return failed[0] if failed else Failure("error", "the interaction failed")
 
 
 _INPUTS: dict[type[Any], Callable[[Turn, Any], None]] = {
@@ -320,7 +345,13 @@ _INPUTS: dict[type[Any], Callable[[Turn, Any], None]] = {
     i.SlotsFreed: _slots_freed,
     i.Answered: _answered,
     i.EventArrived: _event_arrived,
-    i.CancelRequested: _cancel,
+    i.CancelRequested: steering.cancel,
+    i.PauseRequested: steering.pause,
+    i.ResumeRequested: steering.resume,
+    i.SkipRequested: steering.skip,
+    i.RetryRequested: steering.retry,
+    i.Admitted: steering.admitted,
+    i.Merged: steering.merged,
     i.Recovered: _recovered,
     i.Explained: _explained,
 }

@@ -38,11 +38,13 @@ class ProposePlan(NamedTuple):
     """Ask the planner for a plan; answered by PlanProposed, PlanPatched or PlanningFailed.
 
     `failed` names the step whose subgraph must be replaced; empty means that the whole intent is to be planned.
+    `joins`: the intent is of an input that was merged, and its steps are added to the plan that there is.
     """
 
     intent: str
     failed: str = ""
     failure: Failure | None = None
+    joins: bool = False
 
 
 class SetTimer(NamedTuple):

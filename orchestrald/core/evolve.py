@@ -30,6 +30,8 @@ def evolve(state: Interaction, event: Event) -> None:
             run = state.runs[event.step_id]
         except KeyError:
             raise IllegalMove(f"{event.type} names the unknown step {event.step_id!r}") from None
+        if event.type == "step.reset":
+            _withdraw(state, run)
         _move(state, run, event.type)
         step(state, run, event.data, event.at)
     else:
@@ -60,7 +62,23 @@ def _submitted(state: Interaction, event: Event) -> None:
     state.workspace = data.get("workspace", "")
     state.labels = data.get("labels", {})
     state.max_replans = data.get("max_replans", 0)
+    state.unattended = data.get("unattended", False)
+    state.forked_from = data.get("forked_from", "")
     state.created_at = event.at
+
+
+def _queued(state: Interaction, event: Event) -> None:
+    _moved(state, event)
+    state.queued = event.data["policy"]
+    state.interrupts = tuple(event.data.get("interrupts", ()))
+    state.carried = event.data.get("carried", {})
+    if "plan" in event.data:
+        state.graph = state.proposed or Graph.from_json(event.data)
+        state.proposed = None
+
+
+def _merged(state: Interaction, event: Event) -> None:
+    state.merged.append(event.data["intent"])
 
 
 def _moved(state: Interaction, event: Event) -> None:
@@ -69,13 +87,27 @@ def _moved(state: Interaction, event: Event) -> None:
 
 def _planning(state: Interaction, event: Event) -> None:
     _moved(state, event)
-    state.replanning = event.data.get("failed", "")
-    state.replans += bool(state.replanning)
+    data = event.data
+    state.replanning = data.get("failed", "")
+    state.replans += bool(state.replanning) and not data.get("again")
+    if data["reason"] == "merged":
+        state.merging = data["intent"]
+        if not data.get("again"):
+            state.merged.pop(0)
 
 
 def _resumed(state: Interaction, event: Event) -> None:
     _moved(state, event)
-    state.replanning = ""
+    if unplanned := event.data.get("unplanned"):
+        state.unplanned.append((unplanned, _failure(event.data["error"])))
+    state.replanning = state.merging = ""
+
+
+def _reopened(state: Interaction, event: Event) -> None:
+    _moved(state, event)
+    state.ended_at, state.answer, state.failure, state.planning_failure = None, None, None, None
+    state.merged += [intent for intent, _ in state.unplanned]
+    state.unplanned = []
 
 
 def _adopted(state: Interaction, event: Event) -> None:
@@ -84,6 +116,7 @@ def _adopted(state: Interaction, event: Event) -> None:
     state.graph = graph = state.proposed or Graph.from_json(event.data)
     state.proposed = None
     state.planner = event.data.get("planner", "")
+    state.max_replans = event.data.get("max_replans", state.max_replans)
     state.runs, state.by_node = {}, []
     for node in graph.nodes:
         _add(state, node, len(node.sources))
@@ -93,12 +126,12 @@ def _patched(state: Interaction, event: Event) -> None:
     """Put the new graph under the runs that stay; what was superseded stays in `runs` alone, for history."""
     _moved(state, event)
     state.graph = graph = state.proposed or Graph.from_json(event.data)
-    state.proposed, state.replanning = None, ""
+    state.proposed, state.replanning, state.merging = None, "", ""
     state.by_node, state.ready, state.held = [], [], {}
     for node in graph.nodes:
         kept = state.runs.get(node.id)
         if kept is None:
-            _add(state, node, sum(not _satisfied(state.by_node[source]) for source in node.sources))
+            _add(state, node, sum(not _satisfied(state, graph.nodes[i]) for i in node.sources))
         else:
             _keep(state, kept, node)
 
@@ -112,15 +145,20 @@ def _keep(state: Interaction, run: Run, node: Node) -> None:
             state.push(part)
 
 
-def _satisfied(run: Run) -> bool:
-    return run.state is StepState.SUCCEEDED or (run.state is StepState.SKIPPED and run.reason != "dependency")
+def _satisfied(state: Interaction, node: Node) -> bool:
+    run = state.runs.get(node.id)  # missing: it is new as well, and stands further down in the plan
+    return run is not None and run.satisfied
 
 
 def _ended(state: Interaction, event: Event) -> None:
     _moved(state, event)
     state.ended_at = event.at
     if error := event.data.get("error"):
-        state.failure = Failure(error["code"], error["message"], details=error.get("details"))
+        state.failure = _failure(error)
+
+
+def _failure(error: Data, *, retryable: bool = False) -> Failure:
+    return Failure(error["code"], error["message"], retryable, details=error.get("details"))
 
 
 def _answered_in_words(state: Interaction, event: Event) -> None:
@@ -129,10 +167,13 @@ def _answered_in_words(state: Interaction, event: Event) -> None:
 
 _INTERACTION: dict[str, Callable[[Interaction, Event], None]] = {
     "interaction.submitted": _submitted,
+    "interaction.queued": _queued,
+    "interaction.merged": _merged,
     "interaction.planning": _planning,
     "interaction.waiting": _moved,
     "interaction.resumed": _resumed,
     "interaction.paused": _moved,
+    "interaction.reopened": _reopened,
     "interaction.cancelling": _moved,
     "interaction.completed": _ended,
     "interaction.failed": _ended,
@@ -168,25 +209,52 @@ def _expanded(state: Interaction, run: Run, data: Data, at: int) -> None:
 def _succeeded(state: Interaction, run: Run, data: Data, at: int) -> None:
     if run.children is not None:
         run.output = [child.output for child in run.children]
-    elif "stored" in data:
+    else:
+        _take_output(state, run, data)
+    run.ms = data.get("ms")
+    _satisfy(state, run, at)
+
+
+def _take_output(state: Interaction, run: Run, data: Data) -> None:
+    if "stored" in data:
         stored = data["stored"]
         run.stored = Stored(stored["digest"], stored["size"])
         run.output = state.loaded.get(stored["digest"])
     else:
         run.output = data["output"]
-    run.ms = data.get("ms")
+
+
+def _carried(state: Interaction, run: Run, data: Data, at: int) -> None:
+    _take_output(state, run, data)
     _satisfy(state, run, at)
 
 
+def _withdraw(state: Interaction, run: Run) -> None:
+    """The opposite of `_satisfy`: what depends on the step waits for it again."""
+    if run.satisfied:
+        for index in run.node.dependents:
+            dependent = state.by_node[index]
+            dependent.unmet += 1
+            dependent.queued = 0
+
+
+def _reset(state: Interaction, run: Run, data: Data, at: int) -> None:
+    """As it was before it first began, but for its revision: what it does now, it does on purpose a second time."""
+    for child in run.children or ():
+        del state.runs[child.id]
+    run.begin_again()
+    state.unfinished += 1
+    if run.unmet == 0:
+        state.push(run)
+
+
 def _failed(state: Interaction, run: Run, data: Data, at: int) -> None:
-    error = data["error"]
-    run.failure = Failure(error["code"], error["message"], details=error.get("details"))
+    run.failure = _failure(data["error"])
     _finish(state, run, at)
 
 
 def _retrying(state: Interaction, run: Run, data: Data, at: int) -> None:
-    error = data["error"]
-    run.failure = Failure(error["code"], error["message"], True, details=error.get("details"))
+    run.failure = _failure(data["error"], retryable=True)
     run.due_at = data["due_at"]
     run.retries += 1
 
@@ -194,13 +262,14 @@ def _retrying(state: Interaction, run: Run, data: Data, at: int) -> None:
 def _waiting(state: Interaction, run: Run, data: Data, at: int) -> None:
     run.question = Question(**data["question"])
     run.due_at = run.question.due_at
+    run.asked_at = at
     run.started_at = at if run.started_at is None else run.started_at
 
 
 def _answered(state: Interaction, run: Run, data: Data, at: int) -> None:
     question = run.question
     if question is not None and question.kind == "approval":
-        run.approval = {**data["answer"], "digest": question.digest}
+        run.approval, run.consent = data["answer"], question
     elif question is not None and question.kind == "clarification":
         run.answer = data["answer"]
     run.due_at = None
@@ -239,6 +308,8 @@ _STEP: dict[str, Callable[[Interaction, Run, Data, int], None]] = {
     "step.waiting": _waiting,
     "step.answered": _answered,
     "step.skipped": _skipped,
+    "step.carried": _carried,
+    "step.reset": _reset,
     "step.cancelled": _stopped,
     "step.superseded": _superseded,
     "step.interrupted": _interrupted,

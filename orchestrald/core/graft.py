@@ -22,12 +22,12 @@ class Graft(NamedTuple):
 
 
 def graft(graph: Graph, failed: str, replacement: Any, taken: Collection[str], number: int) -> Graft:
-    """Put the replacement's steps where the failed subgraph was.
+    """Put the replacement's steps where the failed subgraph was; with `failed` empty, beside all that there is.
 
     `taken` are all ids that this interaction has ever used, `number` counts its replans from 1. Never raises for what
     the replacement says: faults in it are `normalize`'s to report.
     """
-    gone = [graph.index[failed], *graph.descendants(graph.index[failed])]
+    gone = [graph.index[failed], *graph.descendants(graph.index[failed])] if failed else []
     superseded = tuple(graph.nodes[i].id for i in sorted(gone))
     old = graph.to_json()["plan"]
     kept = [step for step in old["steps"] if step["id"] not in superseded]
@@ -85,4 +85,4 @@ def _template(template: str, names: dict[str, str], known: Collection[str]) -> s
     """The plan's closing words, or none when they speak of a step that is gone."""
     words: str = rename(template, names)
     roots = {reference.root for _, reference in references(words)}
-    return words if roots <= {*known, "error", "intent"} else None
+    return words if roots <= {*known, "error", "intent", "memory"} else None

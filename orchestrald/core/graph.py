@@ -5,11 +5,12 @@ the executor needs to know of its action, frozen at the time of acceptance, so t
 change how a running plan retries.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestrald.core.model import ActionSpec, Plan, Retry, Step, StepKind, StepSandbox
 from orchestrald.core.references import is_dynamic
+from orchestrald.core.working_set import Place, Target, target
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,38 +32,52 @@ class Node:
     retry: Retry
     idempotent: bool
     approval: str
+    effects: str
     sandbox: StepSandbox | None
     sources: tuple[int, ...]
     dependents: list[int] = field(default_factory=list)
+    remember: tuple[Target, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A plan that can be run. `specs` holds what is frozen of each action, by name."""
+    """A plan that can be run. `specs` holds what is frozen of each action, by name.
+
+    `reads` are the places in the working set that the plan names, `memory` what they held when it was adopted, by scope
+    and key; a place that held nothing is missing.
+    """
 
     plan: Plan
     specs: dict[str, dict[str, Any]]
     nodes: tuple[Node, ...]
     index: dict[str, int]
+    reads: frozenset[Place] = frozenset()
+    memory: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @classmethod
-    def build(cls, plan: Plan, specs: dict[str, dict[str, Any]]) -> "Graph":
+    def build(cls, plan: Plan, specs: dict[str, dict[str, Any]], reads: frozenset[Place] = frozenset()) -> "Graph":
         """Connect a plan whose ids and dependencies are already known to be sound."""
         index = {step.id: i for i, step in enumerate(plan.steps)}
         nodes = tuple(_node(i, step, specs.get(step.action, {}), index) for i, step in enumerate(plan.steps))
         for node in nodes:
             for source in node.sources:
                 nodes[source].dependents.append(node.index)
-        return cls(plan, specs, nodes, index)
+        return cls(plan, specs, nodes, index, reads)
 
     def to_json(self) -> dict[str, Any]:
         """The data of `plan.adopted`: enough to build the same graph again, without asking any plugin."""
         plan = self.plan.model_dump(mode="json", by_alias=True, exclude_defaults=True)
-        return {"plan": plan, "specs": self.specs}
+        data = {"plan": plan, "specs": self.specs}
+        return data | ({"reads": sorted(map(str, self.reads)), "memory": self.memory} if self.reads else {})
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "Graph":
-        return cls.build(Plan.model_validate(data["plan"]), data["specs"])
+        reads = frozenset(Place(*spot.split(".")) for spot in data.get("reads", ()))
+        return cls.build(Plan.model_validate(data["plan"]), data["specs"], reads).seeing(data.get("memory", {}))
+
+    def seeing(self, memory: dict[str, dict[str, Any]]) -> "Graph":
+        """The same plan, with what the working set holds for it."""
+        return replace(self, memory=memory) if self.reads else self
 
     def descendants(self, index: int) -> list[int]:
         """Every node downstream of `index`, in plan order, without itself."""
@@ -109,8 +124,10 @@ def _node(index: int, step: Step, spec: dict[str, Any], ids: dict[str, int]) -> 
         # A plan may declare a step less repeatable than its action, never more: the action's author knows.
         idempotent=spec.get("idempotent", False) and step.idempotent is not False,
         approval=spec.get("approval", "auto"),
+        effects=spec.get("effects", "destructive"),
         sandbox=step.sandbox,
         sources=tuple(ids[name] for name in dict.fromkeys(step.depends_on)),
+        remember=tuple(target(step.id, where, path) for where, path in step.remember.items()),
     )
 
 

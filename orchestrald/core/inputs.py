@@ -15,7 +15,10 @@ from orchestrald.core.model import ActionSpec, Failure, Question
 class Submitted:
     """Somebody asked for something. `graph` missing means that a planner must be asked for one.
 
-    `max_replans` is how often a failed subgraph may be planned anew; 0 where no planner could.
+    `max_replans` is how often a failed subgraph may be planned anew; 0 where no planner could. `queued` names the
+    policy that has it wait for the interactions `behind` which it stands, empty when it starts at once; those in
+    `interrupts` are being cancelled for it. `unattended`: nobody sits there to be asked. A fork brings results of
+    `forked_from` along in `carried`, by step.
     """
 
     at: int
@@ -29,20 +32,45 @@ class Submitted:
     labels: dict[str, str] = field(default_factory=dict)
     new_thread: bool = False
     max_replans: int = 0
+    unattended: bool = False
+    queued: str = ""
+    behind: tuple[str, ...] = ()
+    interrupts: tuple[str, ...] = ()
+    forked_from: str = ""
+    carried: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The thread has room for the interaction that waited in its queue. `memory` is what its plan sees now; missing: as
+    when it was submitted."""
+
+    at: int
+    memory: dict[str, dict[str, Any]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """Another input joined this interaction: it is planned when the present plan has come to its end."""
+
+    at: int
+    intent: str
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class PlanProposed:
-    """A planner answered with a graph that passed `normalize`."""
+    """A planner answered with a graph that passed `normalize`. `max_replans` missing: as it was submitted."""
 
     at: int
     graph: Graph
     planner: str = ""
+    max_replans: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PlanPatched:
-    """A planner replaced a failed subgraph; `graft` made one graph of what stays and what is new."""
+    """A planner replaced a failed subgraph, or added steps; `graft` made one graph of what stays and what is new."""
 
     at: int
     graph: Graph
@@ -59,7 +87,8 @@ class PlanningFailed:
 
 
 class ActionSucceeded(NamedTuple):
-    """An attempt ended well. `digest` is set when the output went to the reference store, and `size` is its size."""
+    """An attempt ended well. `digest` is set when the output went to the reference store, and `size` is its size.
+    `artifacts` are the data of `artifact.stored` for all that it put there."""
 
     at: int
     step_id: str
@@ -67,6 +96,7 @@ class ActionSucceeded(NamedTuple):
     ms: int = 0
     digest: str = ""
     size: int = 0
+    artifacts: tuple[dict[str, Any], ...] = ()
 
 
 class ActionFailed(NamedTuple):
@@ -119,12 +149,13 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class EventArrived:
-    """An external event was matched to a waiting step."""
+    """An external event was matched to a waiting step. `seq` is where it stands in the journal."""
 
     at: int
     step_id: str
     kind: str
     payload: Any
+    seq: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +163,37 @@ class CancelRequested:
     at: int
     by: str = ""
     reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PauseRequested:
+    at: int
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeRequested:
+    at: int
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SkipRequested:
+    """A person does not want the step to run; what depends on it gets `value` as its output."""
+
+    at: int
+    step_id: str
+    value: Any = None
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryRequested:
+    """A person wants it tried again, from a step on; `from_step` empty means whatever did not end well."""
+
+    at: int
+    from_step: str = ""
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +214,8 @@ class Explained:
 
 Input = (
     Submitted
+    | Admitted
+    | Merged
     | PlanProposed
     | PlanPatched
     | PlanningFailed
@@ -164,6 +228,10 @@ Input = (
     | Answered
     | EventArrived
     | CancelRequested
+    | PauseRequested
+    | ResumeRequested
+    | SkipRequested
+    | RetryRequested
     | Recovered
     | Explained
 )

@@ -11,7 +11,7 @@ from typing import Any
 
 from orchestrald.core.graph import Graph, Node
 from orchestrald.core.model import Failure, Question, Stored
-from orchestrald.core.states import FINAL_INTERACTION, FINISHED, InteractionState, StepState
+from orchestrald.core.states import FINAL_INTERACTION, FINISHED, RESTING, InteractionState, StepState
 
 
 @dataclass(slots=True, eq=False)
@@ -21,7 +21,7 @@ class Run:
     `output` missing (None) on a finished step means it left nothing: it was skipped, or it failed. `unmet` counts the
     dependencies that have not yet ended well; at 0 the step may start. `queued` is the number of its
     place among those that may start now, 0 when it has none; `retries` is how many attempts failed and were followed by
-    another. `revision` counts deliberate re-runs: with the
+    another. `consent` is the question that `approval` answers. `revision` counts deliberate re-runs: with the
     interaction and step ids it is the idempotency key.
     """
 
@@ -38,9 +38,11 @@ class Run:
     question: Question | None = None
     answer: Any = None
     approval: dict[str, Any] | None = None
+    consent: Question | None = None
     reason: str = ""
     due_at: int | None = None
     started_at: int | None = None
+    asked_at: int | None = None
     ended_at: int | None = None
     ms: int | None = None
     parent: "Run | None" = None
@@ -53,6 +55,17 @@ class Run:
     @property
     def finished(self) -> bool:
         return self.state in FINISHED
+
+    @property
+    def satisfied(self) -> bool:
+        """Whether what depends on the step may count on it."""
+        return self.state is StepState.SUCCEEDED or (self.state is StepState.SKIPPED and self.reason != "dependency")
+
+    def begin_again(self) -> None:
+        """Forget everything that a run of the step left behind, and count it as deliberate."""
+        fresh = Run(self.id, self.node, self.order, self.unmet, revision=self.revision + 1)
+        for name in self.__slots__:
+            setattr(self, name, getattr(fresh, name))
 
     def facts(self) -> dict[str, Any]:
         return {
@@ -76,7 +89,11 @@ class Run:
 
 @dataclass(slots=True, eq=False)
 class Interaction:
-    """The live state of one interaction; owned by one actor, changed by `evolve` alone."""
+    """The live state of one interaction; owned by one actor, changed by `evolve` alone.
+
+    `queued` names the policy that had it wait, empty when it started at once. `merged` are the intents that joined it
+    and are not planned yet, `merging` the one that is being planned, `unplanned` those that no plan was found for.
+    """
 
     id: str = ""
     thread_id: str = ""
@@ -98,6 +115,14 @@ class Interaction:
     replans: int = 0
     max_replans: int = 0
     replanning: str = ""
+    unattended: bool = False
+    queued: str = ""
+    interrupts: tuple[str, ...] = ()
+    forked_from: str = ""
+    carried: dict[str, dict[str, Any]] = field(default_factory=dict)
+    merged: list[str] = field(default_factory=list)
+    merging: str = ""
+    unplanned: list[tuple[str, Failure]] = field(default_factory=list)
 
     # derived
     running: int = 0
@@ -117,6 +142,12 @@ class Interaction:
     @property
     def final(self) -> bool:
         return self.state in FINAL_INTERACTION
+
+    @property
+    def resting(self) -> bool:
+        """Whether nothing of it runs or comes due but its waits: it need not be in memory."""
+        interrupting = self.state is InteractionState.QUEUED and self.interrupts  # a start has to see to those again
+        return self.state in RESTING and not (self.running or self.retrying or self.explaining or interrupting)
 
     def push(self, run: Run) -> None:
         """The step may start. Until its state changes: what an event has moved on is not ready any more."""
@@ -151,6 +182,11 @@ class Interaction:
             "answer": self.answer,
             "replans": self.replans,
             "replanning": self.replanning,
+            "merged": self.merged,
+            "merging": self.merging,
+            "unplanned": self.unplanned,
+            "queued": self.queued,
+            "unattended": self.unattended,
             "running": self.running,
             "unfinished": self.unfinished,
             "waiting": sorted(self.waiting),

@@ -13,20 +13,20 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 STEP_ID = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,63}")
 """Step ids stay clear of dots, braces and brackets, which are the reference syntax."""
 
-RESERVED_IDS = frozenset({"item", "index", "params", "error", "intent"})
+RESERVED_IDS = frozenset({"item", "index", "params", "error", "intent", "memory"})
 """Names that references give another meaning, so no step may take them."""
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
-_UNIT = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)?")
+_UNIT = {"ms": 0.001, "s": 1.0, None: 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 def parse_duration(value: object) -> float:
-    """Seconds from `2`, `1.5`, `"500ms"`, `"60s"`, `"5m"` or `"1h"`. Raises ValueError with the accepted forms."""
+    """Seconds from `2`, `1.5`, `"500ms"`, `"60s"`, `"5m"`, `"1h"`, `"2d"`. ValueError names the forms."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return float(value)
     match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
-        raise ValueError("a duration is a number of seconds or a string such as 500ms, 60s, 5m, 1h")
+        raise ValueError("a duration is a number of seconds or a string such as 500ms, 60s, 5m, 1h, 2d")
     return float(match[1]) * _UNIT[match[2]]
 
 
@@ -71,7 +71,10 @@ class StepSandbox(BaseModel):
 
 
 class Step(BaseModel):
-    """One node of a plan: an action with parameters, or a wait. Empty `exports` promises nothing in particular."""
+    """One node of a plan: an action with parameters, or a wait. Empty `exports` promises nothing in particular.
+
+    `remember` keeps parts of its output beyond the plan, by `scope.key` (see `working_set`).
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -84,6 +87,7 @@ class Step(BaseModel):
     when: Any = None
     for_each: Any = None
     exports: tuple[str, ...] = ()
+    remember: dict[str, str] = Field(default_factory=dict)
     timeout: Seconds | None = None
     retry: Retry | None = None
     idempotent: bool | None = None

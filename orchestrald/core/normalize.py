@@ -30,6 +30,7 @@ from orchestrald.core.plan_shape import (
     step_ids,
 )
 from orchestrald.core.references import BadReference, Path, Reference, parse, parse_reference, references, templates
+from orchestrald.core.working_set import ROOT, BadPlace, Place, seen, target
 
 
 def normalize(raw: Any, catalog: Mapping[str, ActionSpec], limits: PlanLimits = PlanLimits()) -> Graph | list[Problem]:
@@ -47,12 +48,13 @@ def normalize(raw: Any, catalog: Mapping[str, ActionSpec], limits: PlanLimits = 
         positions, complete = list(sound), False
     else:
         positions, complete = list(range(len(plan.steps))), True
-    found, steps = _Checker(plan, positions, step_ids(raw), catalog).run()
+    checker = _Checker(plan, positions, step_ids(raw), catalog)
+    found, steps = checker.run()
     problems += found
     if not problems and complete:
         plan = plan.model_copy(update={"steps": tuple(steps)})
         used = {step.action for step in steps if step.kind == "action"}
-        return Graph.build(plan, {name: freeze(catalog[name]) for name in sorted(used)})
+        return Graph.build(plan, {name: freeze(catalog[name]) for name in sorted(used)}, frozenset(checker.reads))
     return sorted(set(problems), key=lambda p: (natural(p.path), p.code))
 
 
@@ -66,6 +68,7 @@ class _Checker:
         self.catalog = catalog
         self.by_id = {step.id: step for step in plan.steps}
         self.problems: list[Problem] = []
+        self.reads: set[Place] = set()
 
     def run(self) -> tuple[list[Problem], list[Step]]:
         seen: set[str] = set()
@@ -161,7 +164,9 @@ class _Checker:
         self._for_each(step, path)
         for i, name in enumerate(step.depends_on):
             self._known(name, f"{path}.depends_on[{i}]")
+        self._remember(step, path)
         sources.pop("", None)
+        sources.pop(ROOT, None)  # it is there from the beginning
         depends_on = tuple(dict.fromkeys((*step.depends_on, *sources)))
         return step.model_copy(
             update={
@@ -207,7 +212,27 @@ class _Checker:
                     roots[part.root] = None
         return roots
 
+    def _remember(self, step: Step, path: str) -> None:
+        """Places that can be written, and parts that the output promises to have."""
+        for where, part in step.remember.items():
+            spot = f"{path}.remember.{where}"
+            try:
+                _, source = target(step.id, where, part)
+            except BadPlace as error:
+                self._add(spot, "bad_place", str(error), error.hint)
+            except BadReference:
+                hint = "For example report.total or [0].path; an empty text is the whole output."
+                self._add(spot, "bad_reference", f"{part!r} is not a place in the step's output", hint)
+            else:
+                self._key(source, step, spot)
+
     def _reference(self, reference: Reference, path: str) -> bool:
+        if reference.root == ROOT:
+            try:
+                self.reads.add(seen(reference))
+            except BadPlace as error:
+                self._add(path, "bad_place", str(error), error.hint)
+            return True
         if reference.root in {"item", "index"}:
             self._add(path, "item_outside_for_each", f"{{{{{reference}}}}} only means something in a for_each step")
             return False

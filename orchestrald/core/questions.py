@@ -3,16 +3,16 @@
 Rules of this file:
 
 - An approval is answered through `decide` alone, by naming the digest of what it would allow; never by text, a plan,
-  a model or a plugin.
+  a model or a plugin. In an unattended interaction the operator may want it denied at once.
 - Every other question is answered through `respond`, and its schema decides what fits.
 """
 
-import hashlib
 import json
 from datetime import UTC, datetime
 from typing import Any
 
 from orchestrald.core import schema
+from orchestrald.core.approval import Verdict, digest
 from orchestrald.core.inputs import Answered
 from orchestrald.core.interaction import Run
 from orchestrald.core.model import Failure, Question, parse_duration
@@ -26,16 +26,43 @@ _DECISION = {
 }
 
 
-def digest(action: str, params: dict[str, Any]) -> str:
-    """What an approval is bound to: the action and its exact parameters."""
-    canonical = json.dumps([action, params], sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"
-
-
-def about_approval(run: Run, params: dict[str, Any]) -> Question:
+def needs_yes(turn: Turn, run: Run, verdict: Verdict, params: dict[str, Any]) -> bool:
+    """Whether the step has to wait for a person, or must not run; then that has been seen to."""
+    if verdict.word == "deny":
+        turn.fail_step(run, Failure("denied", f"a rule of the operator forbids it: {verdict.reason}"))
+        return True
+    if run.approval is not None and run.approval["digest"] == _bound(turn, run, params, run.consent):
+        return False
+    if run.approval is None and verdict.word == "allow":
+        return False
+    reason = verdict.reason if run.approval is None else "what would run is not what was approved any more"
     preview = {"action": run.node.action, "params": params}
-    reason = f"{run.node.action} may only run with a person's approval"
-    return Question("approval", reason, digest=digest(run.node.action, params), preview=preview)
+    ask_approval(turn, run, Question("approval", reason, preview=preview), params)
+    return True
+
+
+def ask_approval(turn: Turn, run: Run, question: Question, params: dict[str, Any]) -> None:
+    """Have a person decide, by the operator's word on how long and on interactions that nobody attends."""
+    if turn.state.unattended and turn.gate.unattended == "deny":
+        message = f"nobody is there to approve it (approvals.unattended is deny): {question.prompt}"
+        turn.fail_step(run, Failure("denied", message))
+        return
+    expires = turn.gate.expires_us
+    due_at = None if expires is None else turn.at + expires
+    turn.wait(run, question._replace(digest=_bound(turn, run, params, question), due_at=due_at))
+
+
+def _bound(turn: Turn, run: Run, params: dict[str, Any], question: Question | None) -> str:
+    return digest(run.node.action, params, turn.gate.policy(run.node.action), question and question.preview)
+
+
+def approval_of(run: Run, verdict: Verdict, params: dict[str, Any]) -> dict[str, Any] | None:
+    """What the action is told: who said yes, and to which action and parameters; nothing when nobody was asked."""
+    if run.approval is not None:
+        return {**run.approval, "bound": digest(run.node.action, params)}
+    if verdict.rule:
+        return {"decision": "approved", "by": f"rule: {verdict.reason}", "bound": digest(run.node.action, params)}
+    return None
 
 
 def about_interruption(run: Run) -> Question:
@@ -60,6 +87,8 @@ def of_wait_step(run: Run, params: dict[str, Any], at: int) -> Question:
     if run.node.kind == "wait_event":
         kind = str(params.get("kind") or params.get("event_type") or "*")
         correlation = params.get("correlation")
+        if correlation is not None and not isinstance(correlation, str):
+            correlation = json.dumps(correlation, sort_keys=True)
         prompt = f"Waiting for the event {kind}."
         return Question("event", prompt, event_kind=kind, correlation=correlation, due_at=due_at)
     return Question("until", "Waiting for a moment.", due_at=_moment(params, at))
@@ -87,7 +116,8 @@ def answer(turn: Turn, run: Run, question: Question, it: Answered) -> tuple[str,
     if question.kind == "interrupted":
         _decide_interruption(turn, run, it)
     elif question.kind == "input":
-        turn.emit("step.succeeded", {"output": {"answer": it.payload, "by": it.by}}, run.id)
+        output = {"answer": it.payload, "by": it.by}
+        turn.succeed(run, {"output": output}, output)
     else:
         turn.emit("step.answered", {"answer": it.payload, "by": it.by}, run.id)
     return None
@@ -99,7 +129,7 @@ def _decide_approval(turn: Turn, run: Run, question: Question, it: Answered) -> 
     if it.payload["digest"] != question.digest:
         return "conflict", "the digest names something else than what waits for approval now"
     if it.payload["decision"] == "approve":
-        answer = {"decision": "approved", "by": it.by}
+        answer = {"decision": "approved", "by": it.by, "digest": question.digest}
         turn.emit("step.answered", {"answer": answer, "by": it.by}, run.id)
     else:
         note = it.payload.get("note") or "no reason given"

@@ -62,8 +62,8 @@ def _start(turn: Turn, run: Run) -> bool:
     if problem := oversize(run, params):
         turn.fail_step(run, Failure("params_too_large", problem))
         return True
-    if node.approval == "always" and run.approval is None:
-        turn.wait(run, questions.about_approval(run, params))
+    verdict = turn.gate.verdict(node.action, node.approval, node.effects, params)
+    if questions.needs_yes(turn, run, verdict, params):
         return True
     if not turn.slots.take(node.action):
         return False
@@ -71,7 +71,8 @@ def _start(turn: Turn, run: Run) -> bool:
     turn.emit("step.started", {"attempt": attempt}, run.id)
     state = run.question.state if run.question else None
     asked = (run.id, node.action, params, attempt, run.revision, node.timeout)
-    turn.ask(RunAction(*asked, run.answer, run.approval, state, node.sandbox))
+    approval = questions.approval_of(run, verdict, params)
+    turn.ask(RunAction(*asked, run.answer, approval, state, node.sandbox))
     return True
 
 

@@ -4,7 +4,8 @@ Rules of this file:
 
 - Every transition is in one of the two tables below; nothing else may change a state.
 - A missing key is a refusal, and a bug in whoever emitted the event: `move` raises `IllegalMove`.
-- Final states are listed with empty tables, so that the absence of an edge is visible.
+- Final states have one way out, a person's `retry`; those without any are listed with empty tables, so that the absence
+  of an edge is visible.
 - The file knows no data: guards live in `decide`, effects on data in `evolve`.
 
 ARCHITECTURE.md's diagrams are generated from these tables, and a test keeps them current.
@@ -49,6 +50,7 @@ _ENDS = {
 
 INTERACTION: dict[InteractionState, dict[str, InteractionState]] = {
     _I.QUEUED: {
+        "interaction.queued": _I.QUEUED,  # something else is active in its thread
         "interaction.planning": _I.PLANNING,
         "plan.adopted": _I.EXECUTING,
         **_ENDS,
@@ -57,10 +59,11 @@ INTERACTION: dict[InteractionState, dict[str, InteractionState]] = {
         "plan.adopted": _I.EXECUTING,
         "plan.patched": _I.EXECUTING,
         "interaction.resumed": _I.EXECUTING,  # the replan came to nothing: finish what does not depend on the failure
+        "interaction.paused": _I.PAUSED,  # and asked for again when it is resumed
         **_ENDS,
     },
     _I.EXECUTING: {
-        "interaction.planning": _I.PLANNING,  # a replan of a failed subgraph
+        "interaction.planning": _I.PLANNING,  # a replan of a failed subgraph, or of an input that joined
         "interaction.waiting": _I.WAITING,
         "interaction.paused": _I.PAUSED,
         **_ENDS,
@@ -79,9 +82,9 @@ INTERACTION: dict[InteractionState, dict[str, InteractionState]] = {
         "interaction.cancelled": _I.CANCELLED,
         "interaction.failed": _I.FAILED,  # a bug of ours met it on the way
     },
-    _I.COMPLETED: {},
-    _I.FAILED: {},
-    _I.CANCELLED: {},
+    _I.COMPLETED: {"interaction.reopened": _I.EXECUTING},
+    _I.FAILED: {"interaction.reopened": _I.EXECUTING},
+    _I.CANCELLED: {"interaction.reopened": _I.EXECUTING},
 }
 
 STEP: dict[StepState, dict[str, StepState]] = {
@@ -89,6 +92,7 @@ STEP: dict[StepState, dict[str, StepState]] = {
         "step.started": _S.RUNNING,
         "step.waiting": _S.WAITING,
         "step.expanded": _S.RUNNING,
+        "step.carried": _S.SUCCEEDED,  # a fork brings the result along
         "step.skipped": _S.SKIPPED,
         "step.failed": _S.FAILED,  # its parameters could not be resolved
         "step.cancelled": _S.CANCELLED,
@@ -104,6 +108,7 @@ STEP: dict[StepState, dict[str, StepState]] = {
     },
     _S.RETRYING: {
         "step.started": _S.RUNNING,
+        "step.skipped": _S.SKIPPED,  # a person does not wait for the next attempt
         "step.failed": _S.FAILED,
         "step.cancelled": _S.CANCELLED,
         "step.superseded": _S.SUPERSEDED,
@@ -122,19 +127,21 @@ STEP: dict[StepState, dict[str, StepState]] = {
         "step.failed": _S.FAILED,
         "step.cancelled": _S.CANCELLED,
     },
-    _S.SUCCEEDED: {},
-    _S.FAILED: {"step.superseded": _S.SUPERSEDED},
-    _S.CANCELLED: {},
-    _S.SKIPPED: {"step.superseded": _S.SUPERSEDED},
+    _S.SUCCEEDED: {"step.reset": _S.PENDING},  # downstream of a step that a person has retried
+    _S.FAILED: {"step.reset": _S.PENDING, "step.superseded": _S.SUPERSEDED},
+    _S.CANCELLED: {"step.reset": _S.PENDING},
+    _S.SKIPPED: {"step.reset": _S.PENDING, "step.superseded": _S.SUPERSEDED},
     _S.SUPERSEDED: {},
 }
 
 FINAL_INTERACTION = frozenset({_I.COMPLETED, _I.FAILED, _I.CANCELLED})
 ALIVE = frozenset(_I) - FINAL_INTERACTION
 FINISHED = frozenset({_S.SUCCEEDED, _S.FAILED, _S.CANCELLED, _S.SKIPPED, _S.SUPERSEDED})
-"""Steps that nothing but a replan touches again (`superseded` replaces a failed or skipped one)."""
+"""Steps that only a replan (`superseded` replaces a failed or skipped one) or a person's `retry` touches again."""
 IN_FLIGHT = frozenset({_S.RUNNING, _S.RETRYING, _S.INTERRUPTED})
 """Steps that will report back without anybody's help."""
+RESTING = frozenset({_I.QUEUED, _I.WAITING, _I.PAUSED})
+"""Interactions that go on when somebody or something outside of them says so."""
 
 
 class IllegalMove(Exception):

@@ -4,8 +4,10 @@ A `Turn` collects the events and effects of one input. `emit` is the only way to
 once through `evolve`: a decision sees the consequences of what it has already decided.
 """
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from orchestrald.core.approval import NO_RULES, Gate
 from orchestrald.core.effects import Effect, ProposePlan, SetTimer
 from orchestrald.core.events import Event
 from orchestrald.core.evolve import evolve
@@ -13,6 +15,7 @@ from orchestrald.core.interaction import Interaction, Run
 from orchestrald.core.model import Failure, Question
 from orchestrald.core.slots import Slots
 from orchestrald.core.states import InteractionState, StepState
+from orchestrald.core.working_set import kept
 
 _MAY_REPLAN = frozenset({InteractionState.EXECUTING, InteractionState.WAITING})
 
@@ -33,12 +36,13 @@ class Decision(NamedTuple):
 class Turn:
     """One input being decided: the events and effects so far, and the only way to add to them."""
 
-    __slots__ = ("at", "effects", "events", "refusal", "slots", "state")
+    __slots__ = ("at", "effects", "events", "gate", "refusal", "slots", "state")
 
-    def __init__(self, state: Interaction, at: int, slots: Slots) -> None:
+    def __init__(self, state: Interaction, at: int, slots: Slots, gate: Gate = NO_RULES) -> None:
         self.state = state
         self.at = at
         self.slots = slots
+        self.gate = gate
         self.events: list[Event] = []
         self.effects: list[Effect] = []
         self.refusal: Refusal | None = None
@@ -57,17 +61,36 @@ class Turn:
 
     # What several inputs lead to.
 
+    def succeed(self, run: Run, data: dict[str, Any], output: Any, artifacts: Iterable[dict[str, Any]] = ()) -> None:
+        """End a step well, with what it stored and what it remembers; or badly, if that cannot be remembered."""
+        written = kept(run.node.remember, output) if run.node.remember and run.parent is None else []
+        if isinstance(written, Failure):
+            self.fail_step(run, written)
+            return
+        for about in artifacts:
+            self.emit("artifact.stored", about, run.id)
+        self.emit("step.succeeded", data, run.id)
+        for each in written:
+            self.emit("memory.set", {**each, "by": f"{self.state.id}/{run.id}"}, run.id)
+        if run.parent is not None:
+            self.gather(run.parent)
+
     def fail_step(self, run: Run, failure: Failure) -> None:
         """End a step badly, and see to everything downstream of it: it can never get what it waits for."""
         self.emit("step.failed", {"error": failure.to_json(), "attempt": run.attempt}, run.id)
         if run.parent is None:
-            self._after_failure(run)
+            self.after_failure(run)
         else:
             self.gather(run.parent)
 
-    def _after_failure(self, run: Run) -> None:
-        """Ask for a replacement of the failed subgraph if one may still be asked for; else nothing of it can run."""
+    def after_failure(self, run: Run) -> None:
+        """Ask for a replacement of the failed subgraph if one may still be asked for; else nothing of it can run.
+
+        While it is paused neither: `resume` comes back to every failure that has not had its consequences.
+        """
         state = self.state
+        if state.state is InteractionState.PAUSED:
+            return
         if state.state in _MAY_REPLAN and state.replans < state.max_replans:
             self.emit("interaction.planning", {"reason": "replan", "failed": run.id})
             self.ask(ProposePlan(state.intent, run.id, run.failure))
@@ -84,12 +107,13 @@ class Turn:
             return
         bad = [child for child in parent.children or () if child.state is StepState.FAILED]
         if not bad:
-            self.emit("step.succeeded", {"items": len(parent.children or ())}, parent.id)
+            outputs = [child.output for child in parent.children or ()]
+            self.succeed(parent, {"items": len(outputs)}, outputs)
             return
         first = bad[0].failure or Failure("error", "")
         message = f"{len(bad)} of {len(parent.children or ())} items failed; the first, {bad[0].id}: {first.message}"
         self.emit("step.failed", {"error": {"code": "items_failed", "message": message}, "attempt": 0}, parent.id)
-        self._after_failure(parent)
+        self.after_failure(parent)
 
     def skip_downstream(self, run: Run) -> None:
         """Skip what can never get what it waits for."""

@@ -8,11 +8,12 @@ Rules of this file:
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 import trio
 
+from orchestrald.core.approval import Gate
 from orchestrald.core.decide import decide
 from orchestrald.core.effects import Effect, Explain, Log, ProposePlan, RunAction, SetTimer, StopAction
 from orchestrald.core.events import Event
@@ -22,9 +23,9 @@ from orchestrald.core.states import InteractionState
 from orchestrald.core.turn import Refusal
 from orchestrald.engine.clock import Clock
 from orchestrald.engine.slots import DaemonSlots, InteractionSlots
-from orchestrald.engine.snapshot import row
+from orchestrald.engine.snapshot import row, wait_rows
 from orchestrald.interpreter.base import Interpreter
-from orchestrald.store.base import Batch, Journal, RequestRow, ThreadRow
+from orchestrald.store.base import Batch, Journal, RequestRow, ThreadRow, WaitRow
 
 log = logging.getLogger("orchestrald.engine")
 
@@ -47,7 +48,7 @@ class Performer(Protocol):
 
     def log(self, actor: "Actor", effect: Log) -> None: ...
 
-    def turn_ended(self) -> None: ...
+    def turn_ended(self, actor: "Actor", waits: Sequence[WaitRow] | None) -> None: ...
 
 
 class Reply:
@@ -90,6 +91,7 @@ class Actor:
         *,
         journal: Journal,
         slots: DaemonSlots,
+        gate: Callable[[], Gate],
         interpreter: Interpreter,
         clock: Clock,
         performer: Performer,
@@ -103,11 +105,12 @@ class Actor:
         self._journal = journal
         self._daemon_slots = slots
         self._slots = InteractionSlots(slots, self)
+        self._gate = gate
         self._interpreter = interpreter
         self._clock = clock
         self._performer = performer
         self._inbox: list[Letter] = []
-        self._listed = tuple(state.waiting)
+        self._listed = tuple((name, run.asked_at) for name, run in state.waiting.items())
         self._mail = trio.Event()
         self._turning = False
         self._unanswered: list[Reply] = []
@@ -154,9 +157,9 @@ class Actor:
         self.tell(SlotsFreed(self._clock.now()))
 
     async def run(self) -> None:
-        """Live until the interaction is final and nothing of it runs. Raises StoreError when the journal fails."""
+        """Live until it is final or rests, and nothing of it runs. Raises StoreError when the journal fails."""
         try:
-            while not (self.state.final and not self.scopes and not self._inbox):
+            while self._inbox or self.scopes or not (self.state.final or self.state.resting):
                 if not self._inbox:
                     await self._mail.wait()
                 self._mail = trio.Event()
@@ -167,7 +170,7 @@ class Actor:
 
     def _leave(self) -> None:
         """Keep nobody waiting for what will not come."""
-        self.lost = not self.state.final or self.busy
+        self.lost = self.busy or not (self.state.final or self.state.resting)
         for reply in self._unanswered:
             reply.lost = True
             reply.set()
@@ -188,8 +191,9 @@ class Actor:
             if letter.remember is not None and refusal is None:
                 requests.append(letter.remember(self.state))
         slots, self._slots.taken = self._slots.taken, []
+        waits = None
         if events or requests:
-            await self._commit(events, requests)
+            waits = await self._commit(events, requests)
         self._perform(effects, slots)
         self._daemon_slots.turn_ends(woken_from)
         for letter in letters:
@@ -200,7 +204,7 @@ class Actor:
         self._settle()
         self._turning = False
         self._let_look()
-        self._performer.turn_ended()
+        self._performer.turn_ended(self, waits)
 
     def _let_look(self) -> None:
         viewers, self._viewers = self._viewers, []
@@ -208,7 +212,7 @@ class Actor:
             look()
 
     def _decide(self, happened: Input, events: list[Event], effects: list[Effect]) -> Refusal | None:
-        decision = decide(self.state, happened, self._slots)
+        decision = decide(self.state, happened, self._slots, self._gate())
         events += decision.events
         for effect in decision.effects:
             if isinstance(effect, Explain):
@@ -225,16 +229,21 @@ class Actor:
             log.exception("the interpreter failed at %s", self.state.id)
             return f"It {_ENDED[status]}; putting that into words failed: {type(error).__name__}: {error}"
 
-    async def _commit(self, events: list[Event], requests: list[RequestRow]) -> None:
-        waiting = tuple(self.state.waiting)
-        stale = waiting != self._listed or any(event.type in _SHOWN for event in events)
+    async def _commit(self, events: list[Event], requests: list[RequestRow]) -> Sequence[WaitRow] | None:
+        """Returns the steps that wait from now on; missing when they are those that waited before."""
+        waiting = tuple((name, run.asked_at) for name, run in self.state.waiting.items())
+        waits = wait_rows(self.state) if waiting != self._listed else None
+        stale = waits is not None or any(event.type in _SHOWN for event in events)
         shown, self._listed = (row(self.state) if stale else None), waiting
         thread = next((_thread(event) for event in events if event.type == "thread.created"), None)
-        committed = await self._journal.append(Batch(events, shown, thread, requests[0] if requests else None))
+        taken = [event.data["event"] for event in events if event.type == "step.succeeded" and "event" in event.data]
+        first = requests[0] if requests else None
+        committed = await self._journal.append(Batch(events, shown, thread, first, waits, taken=taken))
         if committed:
             self.last_seq = committed[-1].seq
         for request in requests[1:]:
             await self._journal.append(Batch(request=request))
+        return waits
 
     def _perform(self, effects: list[Effect], slots: list[list[str]]) -> None:
         taken = iter(slots)
@@ -252,24 +261,28 @@ class Actor:
                     self._performer.log(self, effect)
 
     def _settle(self) -> None:
-        if self.state.final or self._waits_for_somebody():
+        if self.state.final or self.waits_for_somebody:
             self.settled.set()
         elif self.settled.is_set():
             self.settled = trio.Event()
 
-    def _waits_for_somebody(self) -> bool:
+    @property
+    def waits_for_somebody(self) -> bool:
         """A step that waits for a moment goes on by itself: who waits for the interaction waits on."""
         if self.state.state is not InteractionState.WAITING:
-            return False
+            return self.state.state is InteractionState.PAUSED
         return any(run.question is not None and run.question.kind != "until" for run in self.state.waiting.values())
 
 
 _SHOWN = frozenset(
     {
         "interaction.submitted",
+        "interaction.queued",
         "interaction.planning",
         "interaction.waiting",
+        "interaction.paused",
         "interaction.resumed",
+        "interaction.reopened",
         "interaction.cancelling",
         "interaction.completed",
         "interaction.failed",

@@ -5,7 +5,7 @@ first, so that the event which names it is never written before its content is d
 """
 
 import logging
-import random
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import trio
@@ -13,6 +13,7 @@ from pydantic_core import from_json
 
 from orchestrald.actions import LoadedAction
 from orchestrald.core import schema
+from orchestrald.core.artifacts import whole, within
 from orchestrald.core.effects import RunAction
 from orchestrald.core.inputs import ActionAsked, ActionFailed, ActionStopped, ActionSucceeded, Input
 from orchestrald.core.model import Failure
@@ -33,16 +34,24 @@ class Watcher(Protocol):
 
 
 class Attempts:
-    """Runs attempts. `inline_bytes`: an output whose JSON is longer goes to the reference store."""
+    """Runs attempts. `inline_bytes`: an output whose JSON is longer goes to the reference store; `until` says for how
+    long."""
 
     def __init__(
-        self, runner: Runner, references: ReferenceStore, clock: Clock, watcher: Watcher, inline_bytes: int
+        self,
+        runner: Runner,
+        references: ReferenceStore,
+        clock: Clock,
+        watcher: Watcher,
+        inline_bytes: int,
+        until: Callable[[], int | None] = lambda: None,
     ) -> None:
         self._runner = runner
         self._references = references
         self._clock = clock
         self._watcher = watcher
         self._inline_bytes = inline_bytes
+        self._until = until
 
     async def run(self, actor: Actor, effect: RunAction, action: LoadedAction | None, scope: trio.CancelScope) -> Input:
         """The input that the attempt leads to; `scope` is how it is stopped.
@@ -91,7 +100,7 @@ class Attempts:
             case Succeeded(output):
                 return await self._succeeded(step_id, output, ms)
             case Failed(failure):
-                return ActionFailed(now, step_id, failure, random.random())  # noqa: S311  spreads retries, guards nothing
+                return ActionFailed(now, step_id, failure, self._clock.chance())
             case Asked(question):
                 return ActionAsked(now, step_id, question)
 
@@ -101,10 +110,13 @@ class Attempts:
         except NotStrictJson as error:
             failure = Failure("invalid_output", str(error))
             return ActionFailed(self._clock.now(), step_id, failure)
+        until = self._until()
+        artifacts = within(output, until) if b'"$artifact"' in encoded else []
         if len(encoded) <= self._inline_bytes:
-            return ActionSucceeded(self._clock.now(), step_id, output, ms)
-        digest = await self._references.put(encoded)
-        return ActionSucceeded(self._clock.now(), step_id, output, ms, digest, len(encoded))
+            return ActionSucceeded(self._clock.now(), step_id, output, ms, artifacts=tuple(artifacts))
+        digest, size = await self._references.put(encoded), len(encoded)
+        artifacts.append(whole(step_id, digest, size, until))
+        return ActionSucceeded(self._clock.now(), step_id, output, ms, digest, size, tuple(artifacts))
 
 
 def _unusable(outcome: Outcome) -> str:

@@ -1,48 +1,60 @@
-"""The one place where the core meets IO: what the daemon does for its clients, and for its interactions.
+"""The one place where the core meets IO: the interactions that are in memory, how they live, and what they ask for.
 
 Rules of this file:
 
 - Append events, then perform effects (`actor` keeps that order for each interaction).
 - Nothing is acknowledged before it is durable.
 - A failing journal stops the engine, with nothing marked as done: a restart is clean by construction. Reads go on.
+- What only waits is not in memory: `wake` brings it back from the journal when something comes for it.
+
+What clients ask for is next door: `submissions` (what becomes of an input), `steering` (what is done to an
+interaction), `mailbox` (external events).
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import trio
 
 from orchestrald.actions import LoadedAction
+from orchestrald.core.approval import NO_RULES, Gate
+from orchestrald.core.concurrency import Standing
 from orchestrald.core.effects import Log, ProposePlan, RunAction, SetTimer, StopAction
 from orchestrald.core.events import Event
 from orchestrald.core.graph import Graph
-from orchestrald.core.inputs import (
-    Answered,
-    CancelRequested,
-    Recovered,
-    Submitted,
-    TimerFired,
-)
+from orchestrald.core.inputs import ActionFailed, ActionSucceeded, Admitted, Input, Recovered, TimerFired
 from orchestrald.core.interaction import Interaction
 from orchestrald.core.model import ActionSpec
-from orchestrald.core.states import FINAL_INTERACTION
+from orchestrald.core.states import FINAL_INTERACTION, InteractionState
 from orchestrald.engine.actor import Actor, Remember
+from orchestrald.engine.artifacts import Artifacts
 from orchestrald.engine.attempts import Attempts
 from orchestrald.engine.clock import Clock
+from orchestrald.engine.mailbox import Mailbox
+from orchestrald.engine.memory import WorkingSet
 from orchestrald.engine.planning import Planning
 from orchestrald.engine.recovery import Lost, farewell, hydrate, load
 from orchestrald.engine.requests import Requests
 from orchestrald.engine.slots import DaemonSlots
+from orchestrald.engine.steering import Steering
+from orchestrald.engine.submissions import ORDINARY, Asked, Policies, Submission, Submissions
+from orchestrald.engine.submissions import Remember as RememberSubmission
+from orchestrald.engine.threads import Threads, standing_of
 from orchestrald.engine.timers import Timers
+from orchestrald.engine.waits import Waits
 from orchestrald.errors import (
     Conflict,
+    DamagedReference,
     Denied,
     Draining,
     InternalError,
     InvalidParams,
     NotFound,
     OrchestralError,
+    PlanError,
     StoreError,
     WrongState,
 )
@@ -50,7 +62,7 @@ from orchestrald.interpreter.base import Interpreter
 from orchestrald.planner.base import Planner
 from orchestrald.protocol.foreign_text import plain
 from orchestrald.runner.base import Observer, Runner, Violation
-from orchestrald.store.base import Batch, Journal, Reader, ReferenceStore, RequestRow
+from orchestrald.store.base import Batch, InteractionRow, Journal, Reader, ReferenceStore, WaitRow
 
 log = logging.getLogger("orchestrald.engine")
 
@@ -99,11 +111,19 @@ class Engine:
         max_parallel_steps_daemon: int = 64,
         max_replans: int = 1,
         inline_output_bytes: int = 64 * 1024,
+        policies: Policies = ORDINARY,
+        max_interactions_per_thread: int = 10,
+        retain_unmatched: float = 7 * 86400.0,
+        gate: Callable[[], Gate] = lambda: NO_RULES,
+        max_history: int = 20,
+        retention: float | None = None,
     ) -> None:
         self.journal = journal
         self.reader = reader
         self.references = references
-        self.planning = Planning(planner, actions, clock)
+        self.working_set = WorkingSet(journal, reader, clock)
+        self.planning = Planning(planner, actions, clock, self.working_set, reader, max_history, max_replans)
+        self.gate = gate
         self.interpreter = interpreter
         self.actions = actions
         self.spectators = spectators
@@ -112,11 +132,25 @@ class Engine:
         self.requests = Requests(reader, clock)
         self.slots = DaemonSlots(max_parallel_steps_daemon, max_parallel_steps, actions.groups)
         self.timers = Timers(clock)
-        self._max_replans = max_replans
+        self.threads = Threads(max_interactions_per_thread)
+        self.waits = Waits()
+        self.max_replans = max_replans if planner.replans else 0
         self.failure: StoreError | None = None
-        self._attempts = Attempts(runner, references, clock, self, inline_output_bytes)
+        self.artifacts = Artifacts(self, journal, reader, references, clock, self.timers, retention)
+        self._attempts = Attempts(runner, references, clock, self, inline_output_bytes, self.artifacts.until)
         self._nursery: trio.Nursery | None = None
         self._quiet = trio.Event()
+        self._waking: dict[str, trio.Event] = {}
+        self._stirring: dict[str, trio.Event] = {}
+        self.submissions = Submissions(
+            self, journal, reader, clock, self.threads, self.waits, policies, working_set=self.working_set
+        )
+        self.steering = Steering(self, reader, clock, self.threads, self.planning, self.submissions)
+        self.mailbox = Mailbox(self, journal, reader, clock, self.waits, int(retain_unmatched * 1_000_000))
+        self.cancel, self.answer = self.steering.cancel, self.steering.answer
+        self.pause, self.resume, self.skip = self.steering.pause, self.steering.resume, self.steering.skip
+        self.retry, self.fork = self.steering.retry, self.steering.fork
+        self.emit = self.mailbox.emit
 
     # --- life ---------------------------------------------------------------------------------------------------
 
@@ -127,6 +161,7 @@ class Engine:
                 self._nursery = nursery
                 nursery.start_soon(self.timers.run)
                 await self.recover()
+                self.spawn(self.artifacts.begin)
                 task_status.started()
                 await trio.sleep_forever()
         except* StoreError:
@@ -137,17 +172,39 @@ class Engine:
             self._nursery = None
 
     async def recover(self) -> None:
-        """Fold every unfinished interaction and go on where the journal ends."""
+        """Fold every unfinished interaction that does not rest, and go on where the journal ends.
+
+        Of those that rest only the indexes are read.
+        """
         found, lost = await load(self.reader, self.references)
+        resting = await self.reader.resting()
+        waits: dict[str, list[WaitRow]] = {}
+        for wait in await self.reader.waits():
+            waits.setdefault(wait.interaction_id, []).append(wait)
+        for row in resting:
+            standing = standing_of(InteractionState(row.state))
+            self.threads.put(row.thread_id, Standing(row.interaction_id, standing, row.created_at))
+            for wait in self.waits.put(row.interaction_id, waits.get(row.interaction_id, ())):
+                if wait.due_at is not None:
+                    self._wake_at(wait.due_at, wait.interaction_id, wait.step_id)
         for each in lost:
             log.error("%s cannot go on: %s", each.interaction_id, each.text)
             await self.journal.append(await farewell(self.reader, each, self.clock.now()))
+        for state, _ in found:
+            self.threads.put(state.thread_id, Standing(state.id, standing_of(state.state), state.created_at))
+            self.waits.put(state.id, waits.get(state.id, ()))
         for state, last_seq in found:
-            actor = self._adopt(state.id, state)
+            actor = self.adopt(state.id, state)
             actor.last_seq = last_seq
             actor.tell(Recovered(self.clock.now()))
-        if found:
-            log.info("recovered %d unfinished interactions", len(found))
+            if state.state is InteractionState.QUEUED:
+                self.submissions.interrupt_again(state)
+        for thread_id in self.threads.names():
+            self.submissions.advance(thread_id)
+        await self.mailbox.load()
+        self.mailbox.offer_all()
+        if found or resting:
+            log.info("recovered %d unfinished interactions; %d more wait", len(found), len(resting))
 
     async def drain(self, seconds: float) -> None:
         """Start nothing any more, and give what runs some time. What still runs then becomes `interrupted`.
@@ -160,24 +217,38 @@ class Engine:
                 self._quiet = trio.Event()
                 await self._quiet.wait()
 
-    def turn_ended(self) -> None:
+    def turn_ended(self, actor: Actor, waits: Sequence[WaitRow] | None) -> None:
+        """All that the actor decided is durable: the indexes follow, and whoever may have room now is told."""
         self._quiet.set()
+        state = actor.state
+        if not state.id:
+            return
+        if state.final:
+            self._over(state.thread_id, state.id)
+            return
+        if waits is not None:
+            self.mailbox.waits_began(self.waits.put(state.id, waits))
+        standing = Standing(state.id, standing_of(state.state), state.created_at)
+        if self.threads.put(state.thread_id, standing):
+            self.submissions.advance(state.thread_id)
 
     @property
     def draining(self) -> bool:
         return self.slots.closed
 
-    def _adopt(self, interaction_id: str, state: Interaction) -> Actor:
+    def adopt(self, interaction_id: str, state: Interaction) -> Actor:
         actor = Actor(
             state,
             journal=self.journal,
             slots=self.slots,
+            gate=self.gate,
             interpreter=self.interpreter,
             clock=self.clock,
             performer=self,
         )
         self.live[interaction_id] = actor
-        self._start(self._live, interaction_id, actor)
+        self._stir(interaction_id)
+        self.spawn(self._live, interaction_id, actor)
         return actor
 
     async def _live(self, interaction_id: str, actor: Actor) -> None:
@@ -195,15 +266,29 @@ class Engine:
         log.error("a bug ended interaction %s", interaction_id, exc_info=error)
         for scope in actor.scopes.values():
             scope.cancel()
-        if known := await self.reader.interaction(interaction_id):
-            text = f"Failed: a bug in orchestrald, please report it with its log. {type(error).__name__}: {error}"
-            lost = Lost(interaction_id, known.thread_id, "internal_error", plain(text))
-            await self.journal.append(await farewell(self.reader, lost, self.clock.now()))
+        await self._give_up(interaction_id, "internal_error", error)
 
-    def _start(self, function: Callable[..., Any], *arguments: Any) -> None:
-        if self._nursery is None:
-            raise self._ended()
-        self._nursery.start_soon(self._until_it_fails, function, arguments)
+    async def _give_up(self, interaction_id: str, code: str, error: Exception) -> None:
+        known = await self.reader.interaction(interaction_id)
+        if known is None or known.state in FINAL_INTERACTION:
+            return
+        text = f"Failed: a bug in orchestrald, please report it with its log. {type(error).__name__}: {error}"
+        if code == "lost_output":
+            text = f"Failed: an output that a later step needs is lost. {error} Was it restored by half?"
+        lost = Lost(interaction_id, known.thread_id, code, plain(text))
+        await self.journal.append(await farewell(self.reader, lost, self.clock.now()))
+        self._over(known.thread_id, interaction_id)
+
+    def _stir(self, interaction_id: str) -> None:
+        stirring = self._stirring.pop(interaction_id, None)
+        if stirring is not None:
+            stirring.set()
+
+    def _over(self, thread_id: str, interaction_id: str) -> None:
+        self._stir(interaction_id)
+        self.waits.put(interaction_id, ())
+        if self.threads.drop(thread_id, interaction_id):
+            self.submissions.advance(thread_id)
 
     async def _until_it_fails(self, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
         try:
@@ -218,79 +303,40 @@ class Engine:
             return StoreError(self.failure.message, hint=self.failure.advice)
         return Draining()
 
-    # --- what clients ask for -----------------------------------------------------------------------------------
-
-    async def submit(
-        self,
-        *,
-        by: str,
-        intent: str = "",
-        graph: Graph | None = None,
-        source: str = "intent",
-        thread_id: str | None = None,
-        workspace: str = "",
-        labels: dict[str, str] | None = None,
-        remember: Remember | None = None,
-    ) -> Interaction:
-        """Start an interaction. Returns when its submission is durable."""
-        if self.failure is not None or self.draining:
-            raise self._ended()
-        if thread_id is not None and await self.reader.thread(thread_id) is None:
-            raise NotFound(f"There is no thread {thread_id}.")
-        happened = Submitted(
-            at=self.clock.now(),
-            interaction_id=self.clock.identifier("int_"),
-            thread_id=thread_id or self.clock.identifier("thr_"),
-            intent=intent,
-            by=by,
-            source=source,
-            graph=graph,
-            workspace=workspace,
-            labels=labels or {},
-            new_thread=thread_id is None,
-            max_replans=self._max_replans if self.planning.planner.replans else 0,
-        )
-        actor = self._adopt(happened.interaction_id, Interaction())
-        await self._ask(actor, happened, remember)
-        return actor.state
-
-    async def cancel(self, interaction_id: str, by: str, reason: str, remember: Remember | None = None) -> Interaction:
-        actor = await self._actor(interaction_id)
-        await self._ask(actor, CancelRequested(self.clock.now(), by, reason), remember)
-        return actor.state
-
-    async def answer(
-        self,
-        interaction_id: str,
-        step_id: str | None,
-        payload: Any,
-        by: str,
-        *,
-        channel: str = "respond",
-        remember: Callable[[Interaction, str], RequestRow] | None = None,
-    ) -> tuple[Interaction, str]:
-        """Answer a waiting step; without a `step_id` the only one that a person can answer. Returns which it was."""
-        actor = await self._actor(interaction_id)
-        named = step_id or _only_question(actor.state)
-        happened = Answered(self.clock.now(), named, payload, by, channel)
-        await self._ask(actor, happened, None if remember is None else lambda state: remember(state, named))
-        return actor.state, named
+    # --- what clients look at -----------------------------------------------------------------------------------
 
     async def wait(self, interaction_id: str, seconds: float) -> bool:
         """Wait until the interaction is final or waits for somebody; False when the time was over first.
 
         Raises StoreError or Draining when neither can happen any more.
         """
-        actor = self.live.get(interaction_id)
-        if actor is None:
-            await self._refuse_if_stopped(interaction_id)
-            return True
         with trio.move_on_after(seconds):
+            while not await self._settled(interaction_id):
+                pass
+            return True
+        return False
+
+    async def _settled(self, interaction_id: str) -> bool:
+        """True once it is final or waits for somebody; False after it has stirred, and must be looked at again."""
+        if (actor := self.live.get(interaction_id)) is not None:
             await actor.settled.wait()
             if actor.lost:
                 raise InternalError() if actor.broken else self._ended()
+            return actor.state.final or actor.waits_for_somebody
+        await self._refuse_if_stopped(interaction_id)
+        known = await self.reader.interaction(interaction_id)
+        if interaction_id in self.live:
+            return False
+        if known is None or not self._stirs_by_itself(known):
             return True
+        await self._stirring.setdefault(interaction_id, trio.Event()).wait()
         return False
+
+    def _stirs_by_itself(self, known: InteractionRow) -> bool:
+        """It waits for its turn, or for nothing but a moment."""
+        if known.state == InteractionState.WAITING:
+            return all(wait.kind == "until" for wait in self.waits.of(known.interaction_id))
+        return known.state == InteractionState.QUEUED
 
     async def _refuse_if_stopped(self, interaction_id: str) -> None:
         if self.failure is not None:
@@ -311,7 +357,7 @@ class Engine:
         events = await self._events_of(interaction_id)
         if not events:
             raise NotFound(f"There is no interaction {interaction_id}.")
-        return show(await hydrate(events, self.references), events[-1].seq)
+        return show(await hydrate(events, self.references, to_show=True), events[-1].seq)
 
     async def _events_of(self, interaction_id: str) -> list[Event]:
         events: list[Event] = []
@@ -322,56 +368,133 @@ class Engine:
             if len(page) < 5000:
                 return events
 
-    async def _actor(self, interaction_id: str) -> Actor:
-        actor = self.live.get(interaction_id)
-        if actor is not None:
-            return actor
-        known = await self.reader.interaction(interaction_id)
-        if known is None:
-            raise NotFound(f"There is no interaction {interaction_id}.")
-        await self._refuse_if_stopped(interaction_id)
-        raise WrongState(f"The interaction is already {known.state}.")
+    async def submit(
+        self,
+        *,
+        by: str,
+        intent: str = "",
+        graph: Graph | None = None,
+        source: str = "intent",
+        thread_id: str | None = None,
+        workspace: str = "",
+        labels: Mapping[str, str] | None = None,
+        policy: str | None = None,
+        unattended: bool = False,
+        remember: RememberSubmission | None = None,
+    ) -> Submission:
+        """An input, from a plan where `graph` is given. Returns when what becomes of it is durable."""
+        if self.failure is not None or self.draining:
+            raise self._ended()
+        asked = Asked(by, intent, graph, source, workspace, labels or {}, unattended)
+        return await self.submissions.submit(asked, thread_id, policy, remember)
 
-    async def _ask(self, actor: Actor, happened: Any, remember: Remember | None) -> None:
+    # --- what submissions, steering and the mailbox ask for -----------------------------------------------------
+
+    async def wake(self, interaction_id: str) -> Actor:
+        """The interaction's actor, brought back from the journal when it is not in memory. Tell it something at once:
+        one that rests, or is over, leaves again when it has nothing to do. Raises NotFound.
+        """
+        while (actor := self.live.get(interaction_id)) is None:
+            if interaction_id in self._waking:
+                await self._waking[interaction_id].wait()
+                continue
+            done = self._waking[interaction_id] = trio.Event()
+            try:
+                await self._refuse_if_stopped(interaction_id)
+                events = await self._events_of(interaction_id)
+                if not events:
+                    raise NotFound(f"There is no interaction {interaction_id}.")
+                state = await hydrate(events, self.references)
+                actor = self.adopt(interaction_id, state)
+                actor.last_seq = events[-1].seq
+                return actor
+            finally:
+                del self._waking[interaction_id]
+                done.set()
+        return actor
+
+    async def deliver(self, interaction_id: str, happened: Input) -> None:
+        """Tell an interaction something that nobody waits for an answer to."""
+        try:
+            if isinstance(happened, Admitted):
+                happened = await self._seeing(await self.wake(interaction_id), happened)
+            (await self.wake(interaction_id)).tell(happened)
+        except StoreError:
+            raise
+        except Exception as error:  # promise 3: what cannot be brought back ends in words
+            log.error("interaction %s cannot be brought back", interaction_id, exc_info=error)
+            code = "lost_output" if isinstance(error, NotFound | DamagedReference) else "internal_error"
+            await self._give_up(interaction_id, code, error)
+
+    async def _seeing(self, actor: Actor, happened: Admitted) -> Admitted:
+        """What waited in a queue sees what is kept now: what ran before it may have been why it was asked for."""
+        state = actor.state
+        if state.graph is None or not state.graph.reads:
+            return happened
+        try:
+            seen = await self.working_set.freeze(state.graph, state.thread_id, state.id)
+        except PlanError:
+            return happened  # there is too much of it by now; when it was submitted there was not
+        return replace(happened, memory=seen.memory)
+
+    async def ask(self, actor: Actor, happened: Input, remember: Remember | None) -> None:
+        """Returns when the consequences are durable. Raises what it was refused with."""
         reply = await actor.ask(happened, remember)
         if reply.lost:
             raise InternalError() if actor.broken else self._ended()
         if reply.refusal is not None:
             raise _REFUSALS.get(reply.refusal.code, WrongState)(reply.refusal.message)
 
+    def spawn(self, function: Callable[..., Any], *arguments: Any) -> None:
+        if self._nursery is None:
+            raise self._ended()
+        self._nursery.start_soon(self._until_it_fails, function, arguments)
+
     # --- what actors ask for ------------------------------------------------------------------------------------
 
     def run_action(self, actor: Actor, effect: RunAction, slots: list[str]) -> None:
         # The scope exists before the attempt begins, so that a cancellation which comes at once is not lost.
         scope = actor.scopes[effect.step_id] = trio.CancelScope()
-        self._start(self._attempt, actor, effect, slots, scope)
+        self.spawn(self._attempt, actor, effect, slots, scope)
 
     async def _attempt(self, actor: Actor, effect: RunAction, slots: list[str], scope: trio.CancelScope) -> None:
         try:
             happened = await self._attempts.run(actor, effect, self.actions.get(effect.action), scope)
+            happened = await self._with_room(actor.state, happened)
         finally:
             actor.scopes.pop(effect.step_id, None)
             self.slots.give_back(slots)
         actor.tell(happened)
+
+    async def _with_room(self, state: Interaction, happened: Input) -> Input:
+        """What happened, unless the working set has no room for what the step is to remember."""
+        if not isinstance(happened, ActionSucceeded):
+            return happened
+        run = state.runs.get(happened.step_id)
+        failure = await self.working_set.no_room(state, run.node.remember) if run is not None else None
+        return happened if failure is None else ActionFailed(happened.at, happened.step_id, failure)
 
     def stop_action(self, actor: Actor, effect: StopAction) -> None:
         if scope := actor.scopes.get(effect.step_id):
             scope.cancel()
 
     def propose_plan(self, actor: Actor, effect: ProposePlan) -> None:
-        self._start(self._plan, actor, effect)
+        self.spawn(self._plan, actor, effect)
 
     async def _plan(self, actor: Actor, effect: ProposePlan) -> None:
-        actor.tell(await self.planning.propose(actor.state, effect))
+        await self.deliver(actor.state.id, await self.planning.propose(actor.state, effect))
 
     def set_timer(self, actor: Actor, effect: SetTimer) -> None:
-        step_id, due_at = effect
+        self._wake_at(effect.due_at, actor.state.id, effect.step_id)
 
-        def fire() -> None:
-            # The wall clock may have been set back since the timer looked at it, and nobody would come a second time.
-            actor.tell(TimerFired(max(self.clock.now(), due_at), step_id))
+    def _wake_at(self, due_at: int, interaction_id: str, step_id: str) -> None:
+        self.timers.set(due_at, partial(self._time_has_come, due_at, interaction_id, step_id))
 
-        self.timers.set(due_at, fire)
+    def _time_has_come(self, due_at: int, interaction_id: str, step_id: str) -> None:
+        # The wall clock may have been set back since the timer looked at it, and nobody would come a second time.
+        happened = TimerFired(max(self.clock.now(), due_at), step_id)
+        if interaction_id in self.live or self.waits.waits(interaction_id, step_id):
+            self.spawn(self.deliver, interaction_id, happened)
 
     def log(self, actor: Actor, effect: Log) -> None:
         log.log(logging.getLevelName(effect.level.upper()), "%s: %s", actor.state.id, effect.message)
@@ -382,7 +505,7 @@ class Engine:
     def record_violation(self, actor: Actor, step_id: str, data: dict[str, Any]) -> None:
         state = actor.state
         event = Event("step.violation", data, state.thread_id, state.id, step_id, self.clock.now())
-        self._start(self.journal.append, Batch([event]))
+        self.spawn(self.journal.append, Batch([event]))
 
 
 class _Observer:
@@ -415,12 +538,3 @@ _REFUSALS: dict[str, type[OrchestralError]] = {
     "conflict": Conflict,
     "denied": Denied,
 }
-
-
-def _only_question(state: Interaction) -> str:
-    asked = [n for n, run in state.waiting.items() if run.question and run.question.kind not in {"event", "until"}]
-    if len(asked) == 1:
-        return asked[0]
-    if not asked:
-        raise WrongState("Nothing in this interaction waits for an answer.")
-    raise InvalidParams(f"More than one step waits for an answer: name one of {', '.join(asked)}.")

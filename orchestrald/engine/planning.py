@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import trio
 
+from orchestrald.core.dialogue import Message, messages
 from orchestrald.core.effects import ProposePlan
 from orchestrald.core.graft import graft
 from orchestrald.core.graph import Graph
@@ -18,8 +19,10 @@ from orchestrald.core.model import ActionSpec, Failure
 from orchestrald.core.normalize import normalize
 from orchestrald.core.plan_shape import Problem
 from orchestrald.engine.clock import Clock
+from orchestrald.engine.memory import WorkingSet
 from orchestrald.errors import OrchestralError, PlanError
 from orchestrald.planner.base import Planner, Proposal, Request
+from orchestrald.store.base import Reader
 
 log = logging.getLogger("orchestrald.engine")
 
@@ -33,10 +36,26 @@ class Catalog(Protocol):
 
 
 class Planning:
-    def __init__(self, planner: Planner, catalog: Catalog, clock: Clock) -> None:
+    """`max_history` is how many messages of its thread a planner is told, `max_replans` how often a failed part of one
+    interaction may be planned anew."""
+
+    def __init__(
+        self,
+        planner: Planner,
+        catalog: Catalog,
+        clock: Clock,
+        working_set: WorkingSet,
+        reader: Reader,
+        max_history: int,
+        max_replans: int,
+    ) -> None:
         self.planner = planner
         self._catalog = catalog
         self._clock = clock
+        self._max_replans = max_replans
+        self._working_set = working_set
+        self._reader = reader
+        self._max_history = max_history
 
     async def accept(self, raw: Any, offset: int = 0) -> Graph:
         """A plan as a graph. Raises PlanError with every problem in `data["problems"]`.
@@ -57,11 +76,15 @@ class Planning:
     async def propose(self, state: Interaction, effect: ProposePlan) -> Input:
         """The input that asking the planner leads to. Leaves by `trio.Cancelled` only."""
         try:
-            proposal = await self.planner.propose(Request(effect.intent, state.workspace, effect.failed))
-            if effect.failed:
+            met = effect.failure.to_json() if effect.failure else None
+            said = await self._dialogue(state)
+            request = Request(effect.intent, state.workspace, effect.failed, met, state.planner, said)
+            proposal = await self.planner.propose(request)
+            if effect.failed or effect.joins:
                 return await self._patch(state, effect.failed, proposal)
-            graph = await self.accept(proposal.plan)
-            return PlanProposed(self._clock.now(), graph, proposal.planner)
+            graph = await self._working_set.freeze(await self.accept(proposal.plan), state.thread_id, state.id)
+            replans = self._max_replans if proposal.replans else None
+            return PlanProposed(self._clock.now(), graph, proposal.planner, replans)
         except OrchestralError as error:
             return PlanningFailed(self._clock.now(), in_words(error))
         except Exception as error:  # promise 3: whatever a planner does, the interaction ends with words
@@ -69,10 +92,20 @@ class Planning:
             failure = Failure("planner_failed", f"the planner failed: {type(error).__name__}: {error}")
             return PlanningFailed(self._clock.now(), failure)
 
+    async def _dialogue(self, state: Interaction) -> tuple[Message, ...]:
+        """What was said in the thread before, without the words that began this very interaction."""
+        if not self._max_history:
+            return ()
+        said = messages(await self._reader.dialogue(state.thread_id, limit=self._max_history + 1))
+        before = (
+            each for each in said if (each.interaction_id, each.role, each.text) != (state.id, "user", state.intent)
+        )
+        return tuple(before)[-self._max_history :]
+
     async def _patch(self, state: Interaction, failed: str, proposal: Proposal) -> Input:
         assert state.graph is not None
-        made = graft(state.graph, failed, proposal.plan, state.runs, state.replans)
-        graph = await self.accept(made.plan, made.kept)
+        made = graft(state.graph, failed, proposal.plan, state.runs, max(state.replans, 1))
+        graph = await self._working_set.freeze(await self.accept(made.plan, made.kept), state.thread_id, state.id)
         return PlanPatched(self._clock.now(), graph, made.superseded, proposal.planner)
 
 

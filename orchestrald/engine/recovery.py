@@ -13,7 +13,7 @@ from pydantic_core import from_json
 from orchestrald.core.events import Event
 from orchestrald.core.evolve import fold
 from orchestrald.core.interaction import Interaction
-from orchestrald.errors import NotFound, OrchestralError
+from orchestrald.errors import DamagedReference, NotFound, OrchestralError
 from orchestrald.store.base import Batch, Reader, ReferenceStore
 
 log = logging.getLogger("orchestrald.engine")
@@ -41,7 +41,7 @@ async def load(reader: Reader, references: ReferenceStore) -> tuple[list[tuple[I
     for interaction_id, events in (await reader.unfinished()).items():
         try:
             found.append((await hydrate(events, references), events[-1].seq))
-        except NotFound as error:
+        except (NotFound, DamagedReference) as error:
             text = f"Failed: an output that a later step needs is lost. {error.message} Was it restored by half?"
             lost.append(Lost(interaction_id, events[-1].thread_id, "lost_output", text))
         except OrchestralError:
@@ -59,17 +59,38 @@ async def farewell(reader: Reader, lost: Lost, at: int) -> Batch:
         Event("interaction.failed", {"error": error}, lost.thread_id, lost.interaction_id, at=at),
     ]
     row = await reader.interaction(lost.interaction_id)
-    ended = row and row._replace(state="failed", updated_at=at, ended_at=at, answer=text, waiting=())
-    return Batch(events, ended)
+    ended = row and row._replace(state="failed", updated_at=at, ended_at=at, answer=text, waiting=(), resting=False)
+    return Batch(events, ended, waits=())
 
 
-async def hydrate(events: list[Event], references: ReferenceStore) -> Interaction:
-    """The state after these events, with its stored outputs. Raises NotFound or StoreError when one is lost."""
-    loaded = {digest: from_json(await references.get(digest)) for digest in _digests(events)}
+async def hydrate(events: list[Event], references: ReferenceStore, *, to_show: bool = False) -> Interaction:
+    """The state after these events, with its stored outputs.
+
+    Raises NotFound, DamagedReference or StoreError when one is lost. To show what has ended it may be: then it is
+    missing from `loaded`.
+    """
+    loaded = {}
+    for digest in _digests(events):
+        try:
+            loaded[digest] = from_json(await references.get(digest))
+        except (NotFound, DamagedReference):
+            if not (to_show and _ended(events)):
+                raise
     if len(events) <= BUSY_EVENTS:
         return fold(events, loaded)
     return await trio.to_thread.run_sync(fold, events, loaded)
 
 
+def _ended(events: list[Event]) -> bool:
+    """Whether the last move of the interaction was its end; a fork of it or a write to its memory may come after."""
+    moves = (event.type for event in reversed(events) if event.type.startswith(("interaction.", "plan.", "step.")))
+    return next((move for move in moves if move != "step.violation"), "") in _ENDS
+
+
+_ENDS = frozenset({"interaction.completed", "interaction.failed", "interaction.cancelled"})
+
+
 def _digests(events: Iterable[Event]) -> set[str]:
-    return {event.data["stored"]["digest"] for event in events if "stored" in event.data}
+    stored = [event.data["stored"] for event in events if "stored" in event.data]
+    carried = (result for event in events if "carried" in event.data for result in event.data["carried"].values())
+    return {each["digest"] for each in (*stored, *(result["stored"] for result in carried if "stored" in result))}

@@ -5,8 +5,9 @@ from typing import Any
 
 from orchestrald.core.graph import Node
 from orchestrald.core.interaction import Interaction, Run
+from orchestrald.core.model import Question
 from orchestrald.core.states import FINISHED, StepState
-from orchestrald.store.base import InteractionRow
+from orchestrald.store.base import InteractionRow, WaitRow
 
 
 def snapshot(state: Interaction, *, outputs: bool, last_seq: int) -> dict[str, Any]:
@@ -61,11 +62,40 @@ def row(state: Interaction) -> InteractionRow:
         waiting=tuple(state.waiting),
         steps=len(state.runs),
         finished=len(state.runs) - state.unfinished,
+        resting=state.resting,
     )
+
+
+def wait_rows(state: Interaction) -> list[WaitRow]:
+    """What waits in it, as the store indexes it."""
+    return [
+        WaitRow(
+            interaction_id=state.id,
+            thread_id=state.thread_id,
+            step_id=run.id,
+            kind=run.question.kind,
+            event_kind=run.question.event_kind,
+            correlation=run.question.correlation,
+            asked_at=run.asked_at or 0,
+            due_at=run.due_at,
+            action=run.node.action,
+            question=shown_question(run.question),
+        )
+        for run in state.waiting.values()
+        if run.question is not None
+    ]
+
+
+def shown_question(question: Question) -> dict[str, Any]:
+    """Without the plugin's own opaque state, which is nobody else's business."""
+    shown = question.to_json()
+    shown.pop("state", None)
+    return shown
 
 
 def row_to_wire(listed: InteractionRow) -> dict[str, Any]:
     wire = listed._asdict() | {"waiting": list(listed.waiting)}
+    del wire["resting"]
     return {name: value for name, value in wire.items() if value is not None}
 
 
@@ -114,11 +144,9 @@ def _step(state: Interaction, run: Run, outputs: bool) -> dict[str, Any]:
     if run.failure is not None and run.state is not StepState.SUCCEEDED:
         data["error"] = run.failure.to_json()
     if run.question is not None and run.state is StepState.WAITING:
-        shown = run.question.to_json()
-        shown.pop("state", None)  # the plugin's own business
-        data["question"] = shown
+        data["question"] = shown_question(run.question)
     if run.stored is not None:
-        data["stored"] = run.stored.to_json()
+        data["stored"] = run.stored.to_json() | ({} if run.stored.digest in state.loaded else {"pruned": True})
     elif outputs and run.output is not None and run.children is None:
         data["output"] = run.output
     return data

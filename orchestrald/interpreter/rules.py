@@ -6,6 +6,7 @@ template comes first, when its references have values.
 
 from typing import Any
 
+from orchestrald.core.binding import remembered
 from orchestrald.core.decide import first_failure
 from orchestrald.core.interaction import Interaction, Run
 from orchestrald.core.references import BadReference, MissingValue, render, resolve
@@ -103,6 +104,8 @@ def _template(state: Interaction, name: str, **names: Any) -> str:
     def find(root: str) -> Any:
         if root in names:
             return names[root]
+        if root == "memory":
+            return remembered(state)
         return state.intent if root == "intent" else state.runs[root].output
 
     try:

@@ -6,20 +6,33 @@ the engine normalizes what comes back.
 
 from typing import Any, NamedTuple, Protocol
 
+from orchestrald.core.dialogue import Message
+
 
 class Request(NamedTuple):
-    """What a planner is told. `failed_step` empty means that the whole intent is to be planned."""
+    """What a planner is told. `failed_step` empty means that the whole intent is to be planned.
+
+    `failure` is what that step failed of: code and message. `planner` is who made the plan that it failed in.
+    `dialogue` is what was said in the thread before, oldest first; data, whoever said it.
+    """
 
     intent: str
     workspace: str = ""
     failed_step: str = ""
+    failure: dict[str, Any] | None = None
+    planner: str = ""
+    dialogue: tuple[Message, ...] = ()
 
 
 class Proposal(NamedTuple):
-    """A plan in its travelling shape, and who made it, for example `playbook:survey`."""
+    """A plan in its travelling shape, and who made it, for example `playbook:survey`.
+
+    `replans`: the planner has something to say should a part of this very plan fail, even where it usually has not.
+    """
 
     plan: dict[str, Any]
     planner: str
+    replans: bool = False
 
 
 class Planner(Protocol):

@@ -15,7 +15,8 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orchestrald.core import schema
-from orchestrald.core.references import BadReference, MissingValue, Reference, follow, parse, render
+from orchestrald.core.filling import fill
+from orchestrald.core.references import MissingValue
 from orchestrald.errors import ConfigError, NoPlaybook
 from orchestrald.planner.base import Proposal, Request
 from orchestrald.protocol.strict_yaml import NotStrictYaml, loads
@@ -23,6 +24,19 @@ from orchestrald.protocol.strict_yaml import NotStrictYaml, loads
 log = logging.getLogger("orchestrald.planner")
 
 _HOLE = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
+
+
+class OnFailure(BaseModel):
+    """What is done instead of a step that failed and of everything downstream of it. `of` empty means: of any step.
+
+    Its steps may refer to those that stay, to `{{params.x}}`, and to `{{failed.step}}`, `{{failed.code}}` and
+    `{{failed.message}}`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
+    of: tuple[str, ...] = ()
+    steps: list[dict[str, Any]] = Field(min_length=1)
 
 
 class Playbook(BaseModel):
@@ -36,6 +50,7 @@ class Playbook(BaseModel):
     phrases: tuple[str, ...] = Field(min_length=1)
     params: dict[str, dict[str, Any]] = {}
     plan: dict[str, Any]
+    on_failure: OnFailure | None = None
 
 
 class _Phrase(NamedTuple):
@@ -81,8 +96,20 @@ class Playbooks:
         return len(self._books)
 
     async def propose(self, request: Request) -> Proposal:
-        """The plan of the one playbook that fits. Raises NoPlaybook, with the nearest phrases, otherwise."""
-        intent = _tidy(request.intent)
+        """The plan of the one playbook that fits, or its steps for a failure. Raises NoPlaybook, with the nearest
+        phrases, otherwise."""
+        book, found = self._fitting(_tidy(request.intent))
+        arguments = _arguments(book, found)
+        instead = book.on_failure
+        if not request.failed_step:
+            return Proposal(_filled(book.plan, "params", arguments), f"playbook:{book.name}", instead is not None)
+        if instead is None or (instead.of and request.failed_step not in instead.of):
+            raise NoPlaybook(f"The playbook {book.name} says nothing about a failure of {request.failed_step}.")
+        failed = {"step": request.failed_step, "code": "", "message": "", **(request.failure or {})}
+        steps = _filled(_filled(instead.steps, "failed", failed), "params", arguments)
+        return Proposal({"steps": steps}, f"playbook:{book.name}")
+
+    def _fitting(self, intent: str) -> tuple[Playbook, dict[str, str]]:
         fitting = [(book, found) for book, phrases in self._books.values() if (found := _match(phrases, intent))]
         if not fitting:
             raise NoPlaybook(
@@ -94,8 +121,7 @@ class Playbooks:
             names = " and ".join(book.name for book, _ in fitting)
             nearest = [{"phrase": book.phrases[0], "says": book.description} for book, _ in fitting]
             raise NoPlaybook(f"More than one playbook fits {intent!r}: {names}.", data={"nearest": nearest})
-        book, found = fitting[0]
-        return Proposal(fill(book.plan, _arguments(book, found)), f"playbook:{book.name}")
+        return fitting[0]
 
     def _nearest(self, intent: str) -> list[dict[str, str]]:
         said = {p.text: book.description for book, phrases in self._books.values() for p in phrases}
@@ -166,49 +192,12 @@ def _typed(text: str, shape: dict[str, Any]) -> Any:
     return text
 
 
-def fill(value: Any, arguments: dict[str, Any]) -> Any:
-    """The template with `{{params.x}}` replaced; every other reference stays for the executor.
-
-    What a user said is data: braces in it are escaped, so that an intent cannot refer to a step.
-    """
-    if isinstance(value, dict):
-        return {key: fill(child, arguments) for key, child in value.items()}
-    if isinstance(value, list):
-        return [fill(child, arguments) for child in value]
-    if not isinstance(value, str) or "{{" not in value:
-        return value
+def _filled(template: Any, root: str, arguments: dict[str, Any]) -> Any:
+    """The template with `{{root.x}}` replaced; every other reference stays for the executor."""
     try:
-        parts = parse(value)
-    except BadReference:
-        return value  # normalize says so, with its path
-    if len(parts) == 1 and isinstance(parts[0], Reference) and parts[0].root == "params":
-        return _escaped(_argument(parts[0], arguments))
-    return "".join(_part(part, arguments) for part in parts)
-
-
-def _part(part: str | Reference, arguments: dict[str, Any]) -> str:
-    if isinstance(part, str):
-        return part.replace("{{", "{{{{")
-    if part.root != "params":
-        return f"{{{{{part}}}}}"
-    return render(_argument(part, arguments)).replace("{{", "{{{{")
-
-
-def _argument(reference: Reference, arguments: dict[str, Any]) -> Any:
-    try:
-        return follow(arguments, reference)
+        return fill(template, root, arguments)
     except MissingValue as error:
-        raise NoPlaybook(f"The playbook's plan uses a parameter that it does not have: {error}") from error
-
-
-def _escaped(value: Any) -> Any:
-    if isinstance(value, str):
-        return value.replace("{{", "{{{{")
-    if isinstance(value, list):
-        return [_escaped(child) for child in value]
-    if isinstance(value, dict):
-        return {key: _escaped(child) for key, child in value.items()}
-    return value
+        raise NoPlaybook(f"The playbook's plan uses a {root} value that it does not have: {error}") from error
 
 
 def _tidy(text: str) -> str:

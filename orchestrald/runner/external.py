@@ -13,8 +13,8 @@ from typing import Any, Literal
 import trio
 
 from orchestrald.beneath import open_root
+from orchestrald.core.approval import digest
 from orchestrald.core.model import ActionSpec, Failure, Question
-from orchestrald.core.questions import digest
 from orchestrald.errors import OrchestralError
 from orchestrald.hookspecs import ActionError, Confinement
 from orchestrald.manifest import ExternalAction

@@ -15,8 +15,8 @@ from typing import Any
 
 import trio
 
+from orchestrald.core.approval import digest
 from orchestrald.core.model import ActionSpec, Failure, Question
-from orchestrald.core.questions import digest
 from orchestrald.errors import OrchestralError
 from orchestrald.hookspecs import (
     Action,

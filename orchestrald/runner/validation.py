@@ -6,8 +6,8 @@ Empty schemas accept anything and cost nothing: a plan of ten thousand small ste
 from typing import Any
 
 from orchestrald.core import schema
+from orchestrald.core.approval import digest
 from orchestrald.core.model import ActionSpec, Failure
-from orchestrald.core.questions import digest
 from orchestrald.runner.base import Attempt, Failed
 
 _SHOWN = 5
@@ -35,7 +35,7 @@ def output_failure(spec: ActionSpec, output: dict[str, Any]) -> Failed | None:
 def approval_of(spec: ActionSpec, attempt: Attempt) -> Any:
     """The attempt's approval if it is for this very action and these parameters; else none, whoever passed it on."""
     said = attempt.approval
-    fits = isinstance(said, dict) and said.get("digest") == digest(spec.name, attempt.params)
+    fits = isinstance(said, dict) and said.get("bound") == digest(spec.name, attempt.params)
     return said if fits else None
 
 

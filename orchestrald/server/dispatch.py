@@ -40,6 +40,8 @@ INLINE = frozenset(
         "interaction.list",
         "interaction.graph",
         "approval.list",
+        "schedule.list",
+        "schedule.get",
         "events.subscribe",
         "events.unsubscribe",
         "action.list",

@@ -4,17 +4,20 @@ Two seams: a `Journal` that one owner writes, and a `Reader` that anybody may qu
 both, and one contract test holds them to it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from orchestrald.core.events import Event
+from orchestrald.store.base_kept import Kept
 
 
 class InteractionRow(NamedTuple):
     """An interaction as it is listed: a projection, written in the transaction of the events that changed it.
 
     `answer` is the text of its assistant output; missing until there is one. `waiting` holds the ids of the steps
-    that wait for an answer; empty when none does. Times are UTC microseconds.
+    that wait for an answer; empty when none does. `resting`: a start of the daemon need not fold it. Times are UTC
+    microseconds.
     """
 
     interaction_id: str
@@ -31,11 +34,54 @@ class InteractionRow(NamedTuple):
     waiting: tuple[str, ...]
     steps: int
     finished: int
+    resting: bool = False
 
 
 class ThreadRow(NamedTuple):
+    """`policy` empty means the configured one; `archived_at` missing that it takes inputs."""
+
     thread_id: str
     title: str
+    created_at: int
+    metadata: Mapping[str, Any] = MappingProxyType({})
+    policy: str = ""
+    archived_at: int | None = None
+
+
+class WaitRow(NamedTuple):
+    """A step that waits. `event_kind` and `correlation` are missing where it does not wait for an event, or for any.
+
+    `kind` is the question's, `action` empty for a wait step. `question` is as in step.waiting.
+    """
+
+    interaction_id: str
+    thread_id: str
+    step_id: str
+    kind: str
+    event_kind: str | None
+    correlation: str | None
+    asked_at: int
+    due_at: int | None
+    action: str
+    question: dict[str, Any]
+
+
+class MailRow(NamedTuple):
+    """An external event that no step has taken; its content is the event `seq`. `thread_id` empty: for any thread."""
+
+    seq: int
+    thread_id: str
+    kind: str
+    correlation: str | None
+    until: int
+
+
+class RestingRow(NamedTuple):
+    """An unfinished interaction that rests: as much as its thread needs to know of it."""
+
+    interaction_id: str
+    thread_id: str
+    state: str
     created_at: int
 
 
@@ -50,13 +96,57 @@ class RequestRow(NamedTuple):
     at: int
 
 
+class ScheduleRow(NamedTuple):
+    """What starts interactions by itself.
+
+    `trigger` is as `core.triggers` writes it. `plan` missing means that `intent` is submitted. `thread_id` empty gives
+    every firing a thread of its own. `next_at` is the first moment that was not dealt with yet; missing when there is
+    none to wait for. `last` says what became of the newest firing; missing before the first.
+    """
+
+    schedule_id: str
+    name: str
+    state: str
+    trigger: dict[str, Any]
+    misfire: str
+    intent: str
+    plan: Any
+    thread_id: str
+    workspace: str
+    labels: dict[str, str]
+    by: str
+    created_at: int
+    next_at: int | None
+    fired: int
+    last: dict[str, Any] | None
+
+
+class ScheduleChange(NamedTuple):
+    """What becomes of a schedule; a missing `row` means that it is gone, with all that is known of its files.
+
+    `seen` holds versions of files that have been dealt with, by path; a missing version forgets the file.
+    """
+
+    schedule_id: str
+    row: ScheduleRow | None
+    seen: Mapping[str, str | None] = MappingProxyType({})
+
+
 class Batch(NamedTuple):
-    """What one state transition commits, all of it or nothing."""
+    """What one state transition commits, all of it or nothing.
+
+    `waits` are all waits of `interaction` from now on; missing means that they are as before. `mail` is kept for a step
+    that may wait for it later; its `seq` 0 stands for the first of `events`. Mail in `taken` is done with.
+    """
 
     events: Sequence[Event] = ()
     interaction: InteractionRow | None = None
     thread: ThreadRow | None = None
     request: RequestRow | None = None
+    waits: Sequence[WaitRow] | None = None
+    mail: MailRow | None = None
+    taken: Sequence[int] = ()
+    schedule: ScheduleChange | None = None
 
 
 class Journal(Protocol):
@@ -74,6 +164,11 @@ class Journal(Protocol):
 
 
 class Reader(Protocol):
+    @property
+    def kept(self) -> Kept:
+        """The working set, and what is known of references."""
+        ...
+
     async def events(
         self,
         *,
@@ -111,14 +206,42 @@ class Reader(Protocol):
         ...
 
     async def unfinished(self) -> dict[str, list[Event]]:
-        """Every event of each interaction that is not final, by interaction, in seq order: what recovery folds."""
+        """Every event of each interaction that neither is final nor rests, by interaction, in seq order."""
+        ...
+
+    async def resting(self) -> list[RestingRow]:
+        """The others that are not final, oldest first."""
+        ...
+
+    async def waits(
+        self, *, kinds: Sequence[str] | None = None, thread_id: str | None = None, interaction_id: str | None = None
+    ) -> list[WaitRow]:
+        """What waits, oldest first."""
+        ...
+
+    async def mail(self) -> list[MailRow]:
+        """The external events that no step has taken, oldest first."""
         ...
 
     async def request(self, by: str, method: str, request_id: str) -> RequestRow | None: ...
 
     async def thread(self, thread_id: str) -> ThreadRow | None: ...
 
-    async def threads(self, *, limit: int = 50) -> list[ThreadRow]: ...
+    async def threads(self, *, limit: int = 50, archived: bool = False) -> list[ThreadRow]:
+        """Newest first; those that are archived only when asked for."""
+        ...
+
+    async def dialogue(self, thread_id: str, *, limit: int = 20) -> list[Event]:
+        """The newest messages of the thread (`core.dialogue`), oldest first, however many traces lie between them."""
+        ...
+
+    async def schedules(self) -> list[ScheduleRow]:
+        """All of them, oldest first."""
+        ...
+
+    async def seen_files(self, schedule_id: str) -> dict[str, str]:
+        """The version of each file that the schedule has dealt with, by path; empty when there is none."""
+        ...
 
 
 class ReferenceStore(Protocol):
@@ -129,5 +252,14 @@ class ReferenceStore(Protocol):
         ...
 
     async def get(self, digest: str) -> bytes:
-        """Raises NotFound when the digest is unknown, StoreError when the content no longer matches it."""
+        """Raises NotFound when the digest is unknown, DamagedReference when the content no longer matches it."""
+        ...
+
+    async def remove(self, digest: str) -> bool:
+        """False, and it stays, when somebody stored it within the last minute: its event may be on its way. Nothing
+        happens when it is not there. Raises StoreError when it cannot go."""
+        ...
+
+    async def digests(self, since: int) -> list[str]:
+        """What was first stored after that moment (UTC microseconds), as far as the disk remembers; in any order."""
         ...

@@ -18,8 +18,10 @@ import trio
 
 from orchestrald.core.events import Event
 from orchestrald.errors import InvalidParams, StoreError
-from orchestrald.store.base import InteractionRow, RequestRow, ThreadRow
-from orchestrald.store.rows import event_of, interaction_of, is_final, request_of, thread_of
+from orchestrald.store import schedules, waiting
+from orchestrald.store.base import InteractionRow, MailRow, RequestRow, RestingRow, ScheduleRow, ThreadRow, WaitRow
+from orchestrald.store.kept_reader import SqliteKept
+from orchestrald.store.rows import event_of, interaction_of, is_final, request_of, schedule_of, thread_of, wait_of
 from orchestrald.store.trio_aiosqlite import call, connect
 
 T = TypeVar("T")
@@ -35,20 +37,31 @@ FROM events e LEFT JOIN names t ON t.id = e.thread LEFT JOIN names i ON i.id = e
 # CROSS JOIN fixes the order of the loops, whatever the planner guesses: from the few unfinished to their events.
 _UNFINISHED = """
 SELECT e.type, e.data, t.name, i.name, e.step_id, e.at, e.seq, e.v
-FROM interactions u INDEXED BY interactions_unfinished
+FROM interactions u INDEXED BY interactions_awake
     CROSS JOIN events e INDEXED BY events_of_interaction ON e.interaction = u.id
     LEFT JOIN names t ON t.id = e.thread JOIN names i ON i.id = e.interaction
-WHERE u.final = 0
+WHERE u.final = 0 AND u.resting = 0
 ORDER BY u.created_at, u.id, e.seq
 """
 
 _INTERACTION = """
 SELECT n.name, t.name, i.state, i.intent, i.source, i.asked_by, i.workspace, i.created_at, i.updated_at, i.ended_at,
-    i.answer, i.waiting, i.steps, i.finished
+    i.answer, i.waiting, i.steps, i.finished, i.resting
 FROM interactions i JOIN names n ON n.id = i.id JOIN names t ON t.id = i.thread
 """
 
-_THREAD = "SELECT n.name, t.title, t.created_at FROM threads t JOIN names n ON n.id = t.id"
+_THREAD = """
+SELECT n.name, t.title, t.created_at, t.metadata, t.policy, t.archived_at FROM threads t JOIN names n ON n.id = t.id
+"""
+
+# CROSS JOIN: from the messages to their events, never the other way round.
+_DIALOGUE = """
+SELECT e.type, e.data, t.name, i.name, e.step_id, e.at, e.seq, e.v
+FROM messages m CROSS JOIN events e ON e.seq = m.seq
+    LEFT JOIN names t ON t.id = e.thread LEFT JOIN names i ON i.id = e.interaction
+WHERE m.thread = (SELECT id FROM names WHERE name = ?)
+ORDER BY m.seq DESC LIMIT ?
+"""
 
 _NUMBER = "(SELECT id FROM names WHERE name = ?)"
 
@@ -59,6 +72,7 @@ class SqliteReader:
     def __init__(self, connections: Sequence[aiosqlite.Connection]) -> None:
         self._free = list(connections)
         self._limit = trio.CapacityLimiter(len(connections))
+        self.kept = SqliteKept(self._all)
 
     async def events(
         self,
@@ -131,6 +145,27 @@ class SqliteReader:
             found.setdefault(event.interaction_id, []).append(event)
         return found
 
+    async def resting(self) -> list[RestingRow]:
+        return await self._all(waiting.resting_of, waiting.RESTING)
+
+    async def waits(
+        self, *, kinds: Sequence[str] | None = None, thread_id: str | None = None, interaction_id: str | None = None
+    ) -> list[WaitRow]:
+        where = ["TRUE"]
+        values: list[Any] = []
+        if kinds is not None:
+            where.append(f"w.kind IN ({_marks(kinds)})")
+            values.extend(kinds)
+        for column, name in (("thread", thread_id), ("interaction", interaction_id)):
+            if name is not None:
+                where.append(f"w.{column} = {_NUMBER}")
+                values.append(name)
+        sql = f"{waiting.WAITS} WHERE {' AND '.join(where)} ORDER BY w.asked_at, n.name, w.step_id"
+        return await self._all(wait_of, sql, *values)
+
+    async def mail(self) -> list[MailRow]:
+        return await self._all(waiting.mail_of, waiting.MAIL)
+
     async def request(self, by: str, method: str, request_id: str) -> RequestRow | None:
         sql = """
         SELECT asked_by, method, request_id, params_hash, result, at FROM requests
@@ -141,9 +176,21 @@ class SqliteReader:
     async def thread(self, thread_id: str) -> ThreadRow | None:
         return await self._one(thread_of, f"{_THREAD} WHERE t.id = {_NUMBER}", thread_id)
 
-    async def threads(self, *, limit: int = 50) -> list[ThreadRow]:
+    async def threads(self, *, limit: int = 50, archived: bool = False) -> list[ThreadRow]:
         """Newest first by (created_at, thread_id)."""
-        return await self._all(thread_of, f"{_THREAD} ORDER BY t.created_at DESC, n.name DESC LIMIT ?", max(limit, 0))
+        where = "TRUE" if archived else "t.archived_at IS NULL"
+        sql = f"{_THREAD} WHERE {where} ORDER BY t.created_at DESC, n.name DESC LIMIT ?"
+        return await self._all(thread_of, sql, max(limit, 0))
+
+    async def dialogue(self, thread_id: str, *, limit: int = 20) -> list[Event]:
+        said = await self._all(event_of, _DIALOGUE, thread_id, max(limit, 0))
+        return said[::-1]
+
+    async def schedules(self) -> list[ScheduleRow]:
+        return await self._all(schedule_of, schedules.SELECT)
+
+    async def seen_files(self, schedule_id: str) -> dict[str, str]:
+        return dict(await self._all(lambda row: (row[0], row[1]), schedules.SELECT_FILES, schedule_id))
 
     async def _value(self, make: Callable[[Any], T], sql: str) -> T:
         (found,) = await self._all(lambda row: make(row[0]), sql)

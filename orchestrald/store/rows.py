@@ -14,7 +14,8 @@ from pydantic_core import from_json, to_json
 from orchestrald.core.events import Event, upcast
 from orchestrald.core.states import FINAL_INTERACTION
 from orchestrald.errors import StoreError
-from orchestrald.store.base import Batch, InteractionRow, RequestRow, ThreadRow
+from orchestrald.store import kept, schedules, waiting
+from orchestrald.store.base import Batch, InteractionRow, RequestRow, ScheduleRow, ThreadRow, WaitRow
 
 _SURELY_READABLE_BYTES = 400
 """The parser stops at a depth of 200 (the serializer at 254) and at integers of 4,300 digits: this is short of both."""
@@ -31,8 +32,11 @@ class Prepared(NamedTuple):
     events: Sequence[Event]
     data: list[str]
     interaction: tuple[Any, ...] | None
-    thread: tuple[str, str, int] | None
+    thread: tuple[Any, ...] | None
     request: tuple[str, str, str, str, str, int] | None
+    schedule: schedules.Prepared | None
+    waiting: waiting.Prepared | None
+    kept: list[kept.Change]
 
 
 def encode(value: Any) -> str:
@@ -64,12 +68,16 @@ def prepare(batch: Batch) -> Prepared:
     """Raises StoreError when some of the batch cannot be stored as JSON."""
     interaction = request = None
     if (i := batch.interaction) is not None:
-        waiting, final = encode(i.waiting), int(is_final(i.state))
-        interaction = (*i._replace(waiting=waiting), final)  # type: ignore[arg-type]  # text in the column's place
+        named, final = encode(i.waiting), int(is_final(i.state))
+        interaction = (*i._replace(waiting=named), final)  # type: ignore[arg-type]  # text in the column's place
     if (r := batch.request) is not None:
         request = (r.by, r.method, r.request_id, r.params_hash, encode(r.result), r.at)
+    schedule = None if batch.schedule is None else schedules.prepare(batch.schedule, encode)
+    thread = None if (t := batch.thread) is None else (*t[:3], encode(dict(t.metadata)), t.policy, t.archived_at)
     events = tuple(batch.events)
-    return Prepared(events, [encode(event.data) for event in events], interaction, batch.thread, request)
+    data = [encode(event.data) for event in events]
+    shown = (interaction, thread, request, schedule, waiting.prepare(batch, encode))
+    return Prepared(events, data, *shown, kept.prepare(events, encode))
 
 
 def numbered(events: Iterable[Event], first: int) -> tuple[Event, ...]:
@@ -90,13 +98,22 @@ def event_of(row: tuple[Any, ...]) -> Event:
 
 def interaction_of(row: tuple[Any, ...]) -> InteractionRow:
     found = InteractionRow._make(row)
-    return found._replace(waiting=tuple(decode(row[11])))
+    return found._replace(waiting=tuple(decode(row[11])), resting=bool(row[14]))
 
 
 def thread_of(row: tuple[Any, ...]) -> ThreadRow:
-    return ThreadRow._make(row)
+    found = ThreadRow._make(row)
+    return found._replace(metadata=decode(row[3]))
+
+
+def wait_of(row: tuple[Any, ...]) -> WaitRow:
+    return waiting.wait_of(row, decode)
 
 
 def request_of(row: tuple[Any, ...]) -> RequestRow:
     found = RequestRow._make(row)
     return found._replace(result=decode(row[4]))
+
+
+def schedule_of(row: tuple[Any, ...]) -> ScheduleRow:
+    return schedules.row_of(row, decode)

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from orchestrald.errors import StoreError
+from orchestrald.store import kept, schedules, waiting
 from orchestrald.store.rows import Prepared
 
 _REMEMBERED_NAMES = 8_192
@@ -31,19 +32,23 @@ _INSERT_EVENT = (
     "INSERT INTO events (seq, thread, interaction, step_id, type, at, v, data) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
-_INSERT_THREAD = "INSERT INTO threads (id, title, created_at) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING"
+_UPSERT_THREAD = """
+INSERT INTO threads (id, title, created_at, metadata, policy, archived_at) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT (id) DO UPDATE SET
+    title = excluded.title, metadata = excluded.metadata, policy = excluded.policy, archived_at = excluded.archived_at
+"""
 
 # thread and created_at never change, and leaving them out spares two indexes at every step.
 _UPSERT_INTERACTION = """
 INSERT INTO interactions
     (id, thread, state, intent, source, asked_by, workspace, created_at, updated_at, ended_at, answer, waiting, steps,
-     finished, final)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+     finished, resting, final)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET
     state = excluded.state, intent = excluded.intent, source = excluded.source, asked_by = excluded.asked_by,
     workspace = excluded.workspace, updated_at = excluded.updated_at, ended_at = excluded.ended_at,
     answer = excluded.answer, waiting = excluded.waiting, steps = excluded.steps, finished = excluded.finished,
-    final = excluded.final
+    resting = excluded.resting, final = excluded.final
 """
 
 _INSERT_REQUEST = """
@@ -91,12 +96,18 @@ class Ledger:
             seq += len(batch.data)
             if batch.thread is not None:
                 thread_id, *rest = batch.thread
-                execute(_INSERT_THREAD, (self._number(thread_id), *rest))
+                execute(_UPSERT_THREAD, (self._number(thread_id), *rest))
             if batch.interaction is not None:  # of several rows in one transaction only the last would remain
                 interaction_id, thread_id, *rest = batch.interaction
                 interactions[interaction_id] = (self._number(interaction_id), self._number(thread_id), *rest)
             if batch.request is not None:
                 execute(_INSERT_REQUEST, batch.request)
+            if batch.waiting is not None:
+                waiting.write(self._cursor, batch.waiting, firsts[-1], self._number)
+            if batch.kept:
+                kept.write(self._cursor, batch.kept, firsts[-1], self._number)
+            if batch.schedule is not None:
+                schedules.write(self._cursor, batch.schedule)
         executemany(_INSERT_EVENT, events)
         if interactions:
             executemany(_UPSERT_INTERACTION, interactions.values())

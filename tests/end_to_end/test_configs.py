@@ -44,9 +44,12 @@ def listed(raw: dict[str, Any], above: str = "") -> set[str]:
 
 def test_its_commented_examples_can_be_used_too():
     text = (CONFIGS / "orchestral.yaml").read_text(encoding="utf-8")
-    examples = [line.strip("# ") for line in text.splitlines() if line.strip().startswith("#   ")]
+    examples = [line.strip("#- ") for line in text.splitlines() if line.strip().startswith("#   ")]
     assert len(examples) >= 3
     for example in examples:
+        if example.startswith("{"):  # `strip` has taken its dash
+            parse(f"approvals:\n  rules:\n    - {example}\n", {}, "example")
+            continue
         section = "settings" if example.startswith("shell") else "grants"
         parse(f"plugins:\n  {section}:\n    {example}\n", {}, "example")
 

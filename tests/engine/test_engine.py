@@ -230,7 +230,7 @@ async def test_a_wait_that_nobody_answers_in_time_fails_in_words(rig: Rig, autoj
     async with rig.running() as engine:
         state = await rig.submit({"id": "w", "kind": "wait_user", "timeout": "1h"})
         with trio.fail_after(4_000):
-            while engine.live:
+            while engine.threads.names():
                 await trio.sleep(60)
         state, _ = await rig.look(state.id)
     assert state.state == "failed"
@@ -295,7 +295,7 @@ async def test_an_interaction_belongs_to_the_thread_that_it_names(rig: Rig, auto
     async with rig.running() as engine:
         first = await rig.run(step("a"))
         graph = await engine.planning.accept({"steps": [step("a")]})
-        second = await engine.submit(by="uid:0", graph=graph, source="plan", thread_id=first.thread_id)
+        second = (await engine.submit(by="uid:0", graph=graph, source="plan", thread_id=first.thread_id)).state
         await rig.end_of(second.id)
         with pytest.raises(NotFound):
             await engine.submit(by="uid:0", graph=graph, source="plan", thread_id="thr_of_nobody")

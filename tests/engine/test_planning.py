@@ -28,7 +28,7 @@ class Scripted:
 
 
 async def run_intent(rig: Rig, intent: str = "do it") -> Interaction:
-    return await rig.end_of((await rig.engine.submit(by="uid:0", intent=intent)).id)
+    return await rig.end_of((await rig.engine.submit(by="uid:0", intent=intent)).state.id)
 
 
 async def test_what_the_planner_proposes_is_run(rig: Rig, autojump_clock: MockClock):
@@ -85,7 +85,7 @@ async def test_a_planner_that_takes_its_time_can_be_cancelled_and_its_late_answe
 
     rig.planner = Slow(Proposal({"steps": [step("a")]}, "x"))
     async with rig.running() as engine:
-        submitted = await engine.submit(by="uid:0", intent="do it")
+        submitted = (await engine.submit(by="uid:0", intent="do it")).state
         await gate.begun.wait()
         await engine.cancel(submitted.id, "uid:0", "")
         state = await rig.end_of(submitted.id)
@@ -104,7 +104,7 @@ async def test_a_crash_while_planning_asks_the_planner_again(rig: Rig, autojump_
 
     rig.planner = Slow(Proposal({"steps": [step("a")]}, "x"))
     async with rig.running() as engine:
-        submitted = await engine.submit(by="uid:0", intent="do it")
+        submitted = (await engine.submit(by="uid:0", intent="do it")).state
         await gate.begun.wait()
     gate.open.set()
     async with rig.running():
@@ -124,3 +124,25 @@ async def test_an_interpreter_that_raises_does_not_keep_an_interaction_from_its_
         assert engine.failure is None
     assert state.state == "completed"
     assert "KeyError" in (state.answer or "")
+
+
+async def test_a_planner_is_told_what_was_said_in_the_thread_before(rig: Rig, autojump_clock: MockClock):
+    rig.planner = planner = Scripted(Proposal({"goal": "g", "steps": [step("a")]}, "p"))
+    rig.limits = {"max_history": 3}
+    async with rig.running():
+        first = await run_intent(rig, "first")
+        for intent in ("second", "third"):
+            state = (await rig.engine.submit(by="uid:0", intent=intent, thread_id=first.thread_id)).state
+            await rig.end_of(state.id)
+    heard = [[(each.role, each.text.split(".")[0]) for each in request.dialogue] for request in planner.asked]
+    done = ("assistant", "Done: g")
+    assert heard == [[], [("user", "first"), done], [done, ("user", "second"), done]]
+
+
+async def test_a_planner_is_told_nothing_where_no_history_is_wanted(rig: Rig, autojump_clock: MockClock):
+    rig.planner = planner = Scripted(Proposal({"goal": "g", "steps": [step("a")]}, "p"))
+    rig.limits = {"max_history": 0}
+    async with rig.running():
+        first = await run_intent(rig, "first")
+        await rig.end_of((await rig.engine.submit(by="uid:0", intent="x", thread_id=first.thread_id)).state.id)
+    assert [request.dialogue for request in planner.asked] == [(), ()]

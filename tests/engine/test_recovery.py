@@ -82,7 +82,7 @@ async def test_a_timer_that_was_due_while_the_daemon_was_away_fires_at_once(rig:
     await trio.sleep(7_200)
     async with rig.running() as engine:
         began = trio.current_time()
-        while engine.live:
+        while engine.threads.names():
             await trio.sleep(0.1)
         assert trio.current_time() - began < 1
         assert (await rig.look(state.id))[0].state == "completed"

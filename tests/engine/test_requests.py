@@ -24,8 +24,8 @@ async def submit(engine: Engine, request_id: str | None, goal: str = "test", by:
         return {"interaction_id": state.id}
 
     async def serve(row: MakeRow) -> dict[str, Any]:
-        remember = None if row is None else lambda state: row(answer(state))
-        return answer(await engine.submit(by=by, graph=graph, source="plan", remember=remember))
+        remember = None if row is None else lambda state, *_: row(answer(state))
+        return answer((await engine.submit(by=by, graph=graph, source="plan", remember=remember)).state)
 
     return await engine.requests.once(by, "interaction.submit", request_id, {"goal": goal}, serve)
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import trio
 
-from orchestrald.errors import NotFound, StoreError
+from orchestrald.errors import DamagedReference, NotFound, StoreError
 from orchestrald.store import durable
 from orchestrald.store.memory import MemoryReferences
 from orchestrald.store.references import References, sweep
@@ -67,7 +67,7 @@ async def test_damaged_content_is_never_handed_out(folder: Path) -> None:
     digest = await references.put(b"hello")
     (file,) = files(folder)
     file.write_bytes(b"hellO")
-    with pytest.raises(StoreError, match="damaged"):
+    with pytest.raises(DamagedReference, match="damaged"):
         await references.get(digest)
 
 

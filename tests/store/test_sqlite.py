@@ -128,7 +128,7 @@ async def test_recovery_starts_from_an_index_and_reads_nothing_else(store: Store
     (connection, *_) = store.reader._free
     plan = await call(connection, lambda raw: raw.execute(f"EXPLAIN QUERY PLAN {_UNFINISHED}").fetchall())
     said = [detail for *_, detail in plan]
-    assert said[0] == "SCAN u USING INDEX interactions_unfinished"
+    assert said[0] == "SCAN u USING INDEX interactions_awake"
     assert "SEARCH e USING INDEX events_of_interaction (interaction=?)" in said
     assert not any(detail.startswith("SCAN") for detail in said[1:])
     (definition,) = await call(connection, lambda raw: raw.execute(_DEFINITION).fetchone())

@@ -144,7 +144,7 @@ class Rig:
 
     async def submit(self, *steps: dict[str, Any], **plan: Any) -> Interaction:
         graph = await self.engine.planning.accept({"goal": "test", "steps": list(steps), **plan})
-        return await self.engine.submit(by="uid:0", intent="test", graph=graph, source="plan")
+        return (await self.engine.submit(by="uid:0", intent="test", graph=graph, source="plan")).state
 
     async def end_of(self, interaction_id: str) -> Interaction:
         """The interaction once it is final or waits for somebody."""

@@ -15,9 +15,11 @@ from orchestrald.protocol.messages import (
     catalogue,
     events,
     interactions,
+    memory,
     plans,
     references,
     sandbox,
+    schedules,
     system,
     threads,
 )
@@ -35,6 +37,8 @@ METHODS: dict[str, Method] = {
     **approvals.METHODS,
     **events.METHODS,
     **catalogue.METHODS,
+    **memory.METHODS,
     **references.METHODS,
+    **schedules.METHODS,
     **sandbox.METHODS,
 }

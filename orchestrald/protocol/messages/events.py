@@ -1,10 +1,10 @@
 """How does a client hear of what happens?"""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from orchestrald.protocol.messages.shape import Id, Method, Params
+from orchestrald.protocol.messages.shape import Id, Method, Params, RequestId
 
 
 class EventsList(Params):
@@ -27,7 +27,18 @@ class EventsUnsubscribe(Params):
     subscription: Id
 
 
+class EventEmit(Params):
+    """Something happened outside. `thread_id` missing: any thread may be waiting for it."""
+
+    kind: Annotated[str, Field(min_length=1, max_length=200)]
+    payload: Any = None
+    correlation: Annotated[str, Field(max_length=1000)] | None = None
+    thread_id: Id | None = None
+    request_id: RequestId | None = None
+
+
 METHODS: dict[str, Method] = {
+    "event.emit": Method(EventEmit, "give an external event to the step that waits for it, now or later", True),
     "events.list": Method(EventsList, "a page of events; with wait_ms it waits for the next one"),
     "events.subscribe": Method(EventsSubscribe, "a snapshot, then every event as an events.event notification"),
     "events.unsubscribe": Method(EventsUnsubscribe, "end a subscription of this connection"),

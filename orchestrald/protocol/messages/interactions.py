@@ -4,17 +4,23 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from orchestrald.protocol.messages.shape import Id, Method, Params, RequestId
+from orchestrald.protocol.messages.shape import Id, Method, Name, Params, RequestId
 
 
 class Submit(Params):
-    """Exactly one of `intent` and `plan`. `workspace` is the folder the steps may see; empty means none."""
+    """Exactly one of `intent` and `plan`. `workspace` is the folder the steps may see; empty means none.
+
+    In a thread that is not idle its policy decides, or `policy` for this input. Where exactly one step of the thread
+    asks something that a plain text answers, an intent is that answer. `unattended`: nobody is there to be asked.
+    """
 
     intent: str = ""
     plan: Any = None
     thread_id: Id | None = None
     workspace: str = ""
     labels: dict[str, str] = Field(default_factory=dict)
+    policy: Name | None = None
+    unattended: bool = False
     request_id: RequestId | None = None
 
 
@@ -57,6 +63,42 @@ class InteractionRespond(Params):
     request_id: RequestId | None = None
 
 
+class InteractionSteer(Params):
+    interaction_id: Id
+    request_id: RequestId | None = None
+
+
+class InteractionSkip(Params):
+    """The step is not run; what depends on it gets `value` as its output, null when there is none."""
+
+    interaction_id: Id
+    step_id: Id
+    value: Any = None
+    request_id: RequestId | None = None
+
+
+class InteractionRetry(Params):
+    """`from_step` and everything downstream of it is run again; missing: whatever did not end well."""
+
+    interaction_id: Id
+    from_step: Id | None = None
+    request_id: RequestId | None = None
+
+
+class InteractionFork(Params):
+    """`patch` holds a JSON merge patch by step id: null removes a step, an unknown id adds one.
+
+    It may touch `at_step` and what depends on it; every other step that succeeded keeps its result. `thread_id`
+    missing: the thread of the original.
+    """
+
+    interaction_id: Id
+    at_step: Id
+    patch: dict[str, Any] = Field(default_factory=dict)
+    thread_id: Id | None = None
+    request_id: RequestId | None = None
+
+
 class InteractionGraph(Params):
     interaction_id: Id
     format: Literal["json", "mermaid", "dot"] = "json"
@@ -68,6 +110,15 @@ METHODS: dict[str, Method] = {
     "interaction.list": Method(InteractionList, "interactions, newest first"),
     "interaction.wait": Method(InteractionWait, "wait until an interaction is final or waits for somebody"),
     "interaction.cancel": Method(InteractionCancel, "stop an interaction and its processes", True),
+    "interaction.pause": Method(InteractionSteer, "start no more steps of it; what runs comes to its end", True),
+    "interaction.resume": Method(InteractionSteer, "go on with a paused one", True),
+    "interaction.skip": Method(InteractionSkip, "do not run a step, and give what depends on it a value", True),
+    "interaction.retry": Method(
+        InteractionRetry, "run again what failed, or from a step on, also afterwards", True
+    ),
+    "interaction.fork": Method(
+        InteractionFork, "a new one: a patched plan, the same earlier results", True
+    ),
     "interaction.respond": Method(InteractionRespond, "answer a waiting step", True),
     "interaction.graph": Method(InteractionGraph, "the DAG of an interaction with its states"),
 }

@@ -5,6 +5,7 @@ from typing import Annotated, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 Id = Annotated[str, Field(min_length=1, max_length=200)]
+Name = Annotated[str, Field(min_length=1, max_length=100)]
 RequestId = Annotated[str, Field(min_length=1, max_length=200)]
 
 

@@ -14,9 +14,11 @@ from orchestrald.server.methods.asking import Daemon
 from orchestrald.server.methods.catalogue import Catalogue
 from orchestrald.server.methods.events import Events
 from orchestrald.server.methods.interactions import Interactions
+from orchestrald.server.methods.memory import Memory
 from orchestrald.server.methods.plans import Plans
 from orchestrald.server.methods.references import References
 from orchestrald.server.methods.sandbox import Sandbox
+from orchestrald.server.methods.schedules import Schedules
 from orchestrald.server.methods.system import System
 from orchestrald.server.methods.threads import Threads
 from orchestrald.server.ring import Ring
@@ -32,8 +34,10 @@ def table(engine: Engine, ring: Ring, daemon: Daemon) -> dict[str, Handler]:
         Approvals(engine),
         Events(engine, ring),
         Catalogue(engine, daemon),
+        Memory(engine),
         References(engine),
         Sandbox(engine, daemon),
+        Schedules(engine, daemon),
     ]
     names = ((name, name.replace(".", "_")) for name in METHODS)
     return {

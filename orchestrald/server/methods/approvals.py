@@ -7,6 +7,7 @@ from orchestrald.protocol.messages import approvals as m
 from orchestrald.protocol.messages.shape import Empty
 from orchestrald.server.dispatch import Peer
 from orchestrald.server.methods.asking import Answer, Row, once, remember
+from orchestrald.store.base import WaitRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,24 +15,8 @@ class Approvals:
     engine: Engine
 
     async def approval_list(self, params: Empty, peer: Peer) -> Answer:
-        found = []
-        for actor in list(self.engine.live.values()):
-            for run in actor.state.waiting.values():
-                question = run.question
-                if question is not None and question.kind == "approval":
-                    shown = question.preview if isinstance(question.preview, dict) else {"preview": question.preview}
-                    found.append(
-                        {
-                            "interaction_id": actor.state.id,
-                            "step_id": run.id,
-                            "action": run.node.action,
-                            "reason": question.prompt,
-                            "digest": question.digest,
-                            "asked_at": run.started_at,
-                            **shown,
-                        }
-                    )
-        return {"approvals": found}
+        waits = await self.engine.reader.waits(kinds=["approval"])
+        return {"approvals": [_shown(wait) for wait in waits]}
 
     async def approval_decide(self, params: m.ApprovalDecide, peer: Peer) -> Answer:
         async def serve(row: Row) -> Answer:
@@ -48,3 +33,19 @@ class Approvals:
             return answer
 
         return await once(self.engine, params, "approval.decide", peer, serve)
+
+
+def _shown(wait: WaitRow) -> Answer:
+    preview = wait.question.get("preview")
+    shown = {
+        "interaction_id": wait.interaction_id,
+        "thread_id": wait.thread_id,
+        "step_id": wait.step_id,
+        "action": wait.action,
+        "reason": wait.question["prompt"],
+        "digest": wait.question["digest"],
+        "asked_at": wait.asked_at,
+        "expires_at": wait.due_at,
+        **(preview if isinstance(preview, dict) else {"preview": preview}),
+    }
+    return {name: value for name, value in shown.items() if value is not None}

@@ -9,6 +9,7 @@ from orchestrald.actions import LoadedAction
 from orchestrald.core.interaction import Interaction
 from orchestrald.engine import snapshot
 from orchestrald.engine.engine import Engine
+from orchestrald.engine.schedules import Schedules
 from orchestrald.errors import NotFound
 from orchestrald.server.dispatch import Peer
 from orchestrald.store.base import RequestRow
@@ -25,6 +26,8 @@ class Asked(NamedTuple):
     thread_id: str | None = None
     workspace: str = ""
     labels: Mapping[str, str] = MappingProxyType({})
+    policy: str | None = None
+    unattended: bool = False
 
 
 Row = Callable[[Answer], RequestRow] | None
@@ -48,6 +51,9 @@ class Daemon(Protocol):
 
     @property
     def sandbox(self) -> "Sandbox": ...
+
+    @property
+    def schedules(self) -> Schedules: ...
 
 
 class Sandbox(Protocol):
@@ -85,7 +91,7 @@ async def submit(engine: Engine, params: Any, method: str, peer: Peer, asked: As
     async def serve(row: Row) -> Answer:
         # In here: a repeated request gets its first answer, whatever became of its actions meanwhile.
         graph = None if asked.plan is None else await engine.planning.accept(asked.plan)
-        state = await engine.submit(
+        done = await engine.submit(
             by=peer.by,
             intent=asked.intent if graph is None else graph.plan.goal,
             graph=graph,
@@ -93,15 +99,18 @@ async def submit(engine: Engine, params: Any, method: str, peer: Peer, asked: As
             thread_id=asked.thread_id,
             workspace=asked.workspace,
             labels=dict(asked.labels),
-            remember=remember(row, _submitted),
+            policy=asked.policy,
+            unattended=asked.unattended,
+            remember=remember(row, submitted),
         )
-        return _submitted(state)
+        return submitted(*done)
 
     return await once(engine, params, method, peer, serve)
 
 
-def _submitted(state: Interaction) -> Answer:
-    return {"interaction_id": state.id, "thread_id": state.thread_id, "state": state.state.value}
+def submitted(state: Interaction, disposition: str, step_id: str) -> Answer:
+    answer = {"interaction_id": state.id, "thread_id": state.thread_id, "state": state.state.value}
+    return {**answer, "disposition": disposition, **({"step_id": step_id} if step_id else {})}
 
 
 async def shown(engine: Engine, interaction_id: str, *, outputs: bool) -> Answer:

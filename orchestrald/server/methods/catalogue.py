@@ -1,8 +1,8 @@
 """Which actions and plugins are in force? And the shortest way to run one."""
 
 from dataclasses import dataclass
-from typing import Any
 
+from orchestrald.core.filling import literal
 from orchestrald.engine.engine import Engine
 from orchestrald.protocol.messages import catalogue as m
 from orchestrald.protocol.messages.shape import Empty
@@ -28,7 +28,7 @@ class Catalogue:
     async def action_call(self, params: m.ActionCall, peer: Peer) -> Answer:
         plan = {
             "goal": params.name,
-            "steps": [{"id": "call", "action": params.name, "params": _literal(params.params)}],
+            "steps": [{"id": "call", "action": params.name, "params": literal(params.params)}],
         }
         asked = Asked(params.name, plan, "call", workspace=params.workspace)
         started = await submit(self.engine, params, "action.call", peer, asked)
@@ -43,14 +43,3 @@ class Catalogue:
 
     async def plugin_reload(self, params: Empty, peer: Peer) -> Answer:
         return await self.daemon.rescan()
-
-
-def _literal(value: Any) -> Any:
-    """Parameters of a single call are data: braces in them mean themselves."""
-    if isinstance(value, str):
-        return value.replace("{{", "{{{{")
-    if isinstance(value, dict):
-        return {key: _literal(child) for key, child in value.items()}
-    if isinstance(value, list):
-        return [_literal(child) for child in value]
-    return value

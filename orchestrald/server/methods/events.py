@@ -3,18 +3,40 @@
 from dataclasses import dataclass
 
 import trio
+from pydantic_core import to_json
 
 from orchestrald.engine.engine import Engine
+from orchestrald.errors import InvalidParams
 from orchestrald.protocol.messages import events as m
 from orchestrald.server.dispatch import Peer
-from orchestrald.server.methods.asking import Answer, shown
+from orchestrald.server.methods.asking import Answer, Row, once, shown
 from orchestrald.server.ring import Ring
+
+MAX_PAYLOAD = 256 * 1024
+"""Bytes of JSON: a plan's later steps carry it along."""
 
 
 @dataclass(frozen=True, slots=True)
 class Events:
     engine: Engine
     ring: Ring
+
+    async def event_emit(self, params: m.EventEmit, peer: Peer) -> Answer:
+        async def serve(row: Row) -> Answer:
+            if len(to_json(params.payload)) > MAX_PAYLOAD:
+                hint = "Put it into a file or the reference store, and its name into the event."
+                raise InvalidParams(f"payload: at most {MAX_PAYLOAD} bytes of JSON.", hint=hint)
+            event_id = await self.engine.emit(
+                kind=params.kind,
+                payload=params.payload,
+                by=peer.by,
+                correlation=params.correlation,
+                thread_id=params.thread_id,
+                remember=None if row is None else lambda event_id: row({"event_id": event_id}),
+            )
+            return {"event_id": event_id}
+
+        return await once(self.engine, params, "event.emit", peer, serve)
 
     async def events_list(self, params: m.EventsList, peer: Peer) -> Answer:
         if params.wait_ms and self.ring.last_seq <= params.after_seq:

@@ -9,7 +9,7 @@ from orchestrald.errors import InvalidParams, NotFound
 from orchestrald.protocol import drawing
 from orchestrald.protocol.messages import interactions as m
 from orchestrald.server.dispatch import Peer
-from orchestrald.server.methods.asking import Answer, Asked, Row, once, remember, shown, submit
+from orchestrald.server.methods.asking import Answer, Asked, Row, once, remember, shown, submit, submitted
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,16 @@ class Interactions:
     async def interaction_submit(self, params: m.Submit, peer: Peer) -> Answer:
         if (params.plan is None) == (not params.intent.strip()):
             raise InvalidParams("Give either an intent or a plan.")
-        asked = Asked(params.intent, params.plan, "plan", params.thread_id, params.workspace, params.labels)
+        asked = Asked(
+            params.intent,
+            params.plan,
+            "plan",
+            params.thread_id,
+            params.workspace,
+            params.labels,
+            params.policy,
+            params.unattended,
+        )
         return await submit(self.engine, params, "interaction.submit", peer, asked)
 
     async def interaction_get(self, params: m.InteractionGet, peer: Peer) -> Answer:
@@ -53,6 +62,40 @@ class Interactions:
             return _brief(state)
 
         return await once(self.engine, params, "interaction.cancel", peer, serve)
+
+    async def interaction_pause(self, params: m.InteractionSteer, peer: Peer) -> Answer:
+        async def serve(row: Row) -> Answer:
+            return _brief(await self.engine.pause(params.interaction_id, peer.by, remember(row, _brief)))
+
+        return await once(self.engine, params, "interaction.pause", peer, serve)
+
+    async def interaction_resume(self, params: m.InteractionSteer, peer: Peer) -> Answer:
+        async def serve(row: Row) -> Answer:
+            return _brief(await self.engine.resume(params.interaction_id, peer.by, remember(row, _brief)))
+
+        return await once(self.engine, params, "interaction.resume", peer, serve)
+
+    async def interaction_skip(self, params: m.InteractionSkip, peer: Peer) -> Answer:
+        async def serve(row: Row) -> Answer:
+            asked = (params.interaction_id, params.step_id, params.value)
+            return _brief(await self.engine.skip(*asked, peer.by, remember(row, _brief)))
+
+        return await once(self.engine, params, "interaction.skip", peer, serve)
+
+    async def interaction_retry(self, params: m.InteractionRetry, peer: Peer) -> Answer:
+        async def serve(row: Row) -> Answer:
+            asked = (params.interaction_id, params.from_step)
+            return _brief(await self.engine.retry(*asked, peer.by, remember(row, _brief)))
+
+        return await once(self.engine, params, "interaction.retry", peer, serve)
+
+    async def interaction_fork(self, params: m.InteractionFork, peer: Peer) -> Answer:
+        async def serve(row: Row) -> Answer:
+            asked = (params.interaction_id, params.at_step, params.patch)
+            done = await self.engine.fork(*asked, peer.by, params.thread_id, remember(row, submitted))
+            return submitted(*done)
+
+        return await once(self.engine, params, "interaction.fork", peer, serve)
 
     async def interaction_respond(self, params: m.InteractionRespond, peer: Peer) -> Answer:
         async def serve(row: Row) -> Answer:

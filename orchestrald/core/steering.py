@@ -1,0 +1,156 @@
+"""What does it mean to pause, resume, skip, retry or cancel, and to join or leave a queue?
+
+All by events, on interactions that run, wait or are over: nothing is edited, and a replay sees what a person did.
+Retrying is deliberate: the steps get a new revision, so a plugin sees another idempotency key than before.
+"""
+
+from orchestrald.core import inputs as i
+from orchestrald.core.effects import ProposePlan, StopAction
+from orchestrald.core.graph import Graph
+from orchestrald.core.interaction import Interaction, Run
+from orchestrald.core.states import InteractionState as I
+from orchestrald.core.states import StepState as S
+from orchestrald.core.turn import Turn
+
+_PAUSABLE = frozenset({I.PLANNING, I.EXECUTING, I.WAITING})
+_MERGEABLE = frozenset({I.PLANNING, I.EXECUTING, I.WAITING, I.PAUSED})
+_SKIPPABLE = frozenset({S.PENDING, S.WAITING, S.RETRYING})
+_BUSY = frozenset({S.RUNNING, S.RETRYING, S.WAITING, S.INTERRUPTED})
+
+
+def begin(turn: Turn, graph: Graph | None, planner: str = "caller", max_replans: int | None = None) -> None:
+    """Plan, or run what is planned."""
+    if graph is None:
+        turn.emit("interaction.planning", {"reason": "intent"})
+        turn.ask(ProposePlan(turn.state.intent))
+        return
+    turn.state.proposed = graph
+    data = {**graph.to_json(), "planner": planner}
+    turn.emit("plan.adopted", data if max_replans is None else {**data, "max_replans": max_replans})
+    for step_id, result in turn.state.carried.items():
+        turn.emit("step.carried", result, step_id)
+    turn.state.carried = {}
+
+
+def admitted(turn: Turn, it: i.Admitted) -> None:
+    state = turn.state
+    if state.state is not I.QUEUED or not state.id:
+        turn.refuse("stale", "the interaction does not wait for its turn any more")
+        return
+    graph = state.graph
+    begin(turn, graph if graph is None or it.memory is None else graph.seeing(it.memory))
+
+
+def merged(turn: Turn, it: i.Merged) -> None:
+    if turn.state.state not in _MERGEABLE:
+        turn.refuse("wrong_state", f"the interaction is {turn.state.state}: nothing can join it")
+        return
+    turn.emit("interaction.merged", {"intent": it.intent, "by": it.by})
+
+
+def cancel(turn: Turn, it: i.CancelRequested) -> None:
+    state = turn.state
+    if state.final or state.state is I.CANCELLING:
+        turn.refuse("wrong_state", f"the interaction is already {state.state}")
+        return
+    state.explaining = ""  # an outcome that was about to be explained is not the outcome any more
+    turn.emit("interaction.cancelling", {"by": it.by, "reason": it.reason})
+    for run in state.runs.values():
+        if run.state is S.RUNNING and run.children is None:
+            turn.ask(StopAction(run.id))
+
+
+def pause(turn: Turn, it: i.PauseRequested) -> None:
+    """Start nothing any more. What runs comes to its end, and its result is kept; waits can be answered."""
+    state = turn.state
+    if state.state not in _PAUSABLE or state.explaining:
+        turn.refuse("wrong_state", f"an interaction that is {state.state} cannot be paused")
+        return
+    turn.emit("interaction.paused", {"by": it.by})
+
+
+def resume(turn: Turn, it: i.ResumeRequested) -> None:
+    state = turn.state
+    if state.state is not I.PAUSED:
+        turn.refuse("wrong_state", f"the interaction is {state.state}, not paused")
+        return
+    failed, joining = state.replanning, state.merging
+    turn.emit("interaction.resumed", {"by": it.by})
+    if failed:
+        turn.emit("interaction.planning", {"reason": "replan", "failed": failed, "again": True})
+        turn.ask(ProposePlan(state.intent, failed, state.runs[failed].failure))
+    elif joining:
+        turn.emit("interaction.planning", {"reason": "merged", "intent": joining, "again": True})
+        turn.ask(ProposePlan(joining, joins=True))
+    elif state.graph is None:
+        begin(turn, None)
+    else:
+        for run in list(state.by_node):
+            if run.state is S.FAILED and _holds_back(state, run):
+                turn.after_failure(run)
+
+
+def skip(turn: Turn, it: i.SkipRequested) -> None:
+    run = turn.state.runs.get(it.step_id)
+    if run is None:
+        turn.refuse("not_found", f"there is no step {it.step_id}")
+    elif run.state not in _SKIPPABLE or turn.state.state is I.CANCELLING:
+        turn.refuse("wrong_state", f"step {it.step_id} is {run.state}: only what has not begun or waits can be skipped")
+    else:
+        turn.emit("step.skipped", {"reason": "decision", "value": it.value, "by": it.by}, run.id)
+        if run.parent is not None:
+            turn.gather(run.parent)
+
+
+def retry(turn: Turn, it: i.RetryRequested) -> None:
+    """Run again what did not end well, or one step and everything downstream of it; the rest keeps its results."""
+    state = turn.state
+    if state.state in {I.QUEUED, I.PLANNING, I.CANCELLING} or state.explaining:
+        turn.refuse("wrong_state", f"an interaction that is {state.state} cannot be retried")
+        return
+    if state.graph is None:
+        if it.from_step:
+            turn.refuse("not_found", f"there is no step {it.from_step}: the interaction has no plan")
+        else:
+            _reopen(turn, it)
+            begin(turn, None)
+        return
+    if it.from_step and it.from_step not in state.graph.index:
+        item = it.from_step in state.runs
+        what = "an item of a step: name the step" if item else "not a step of the plan"
+        turn.refuse("not_found", f"{it.from_step} is {what}")
+        return
+    again = _again(state, it.from_step)
+    busy = next((run.id for run in again if run.state in _BUSY), "")
+    if busy:
+        turn.refuse("wrong_state", f"step {busy} is {state.runs[busy].state}: wait for it, answer it, or cancel")
+        return
+    if not again and not state.unplanned:
+        turn.refuse("wrong_state", "everything ended well: name the step to retry from")
+        return
+    _reopen(turn, it)
+    for run in again:
+        if run.finished:
+            turn.emit("step.reset", {}, run.id)
+
+
+def _reopen(turn: Turn, it: i.RetryRequested) -> None:
+    if turn.state.final:
+        turn.emit("interaction.reopened", {"by": it.by, **({"from": it.from_step} if it.from_step else {})})
+
+
+def _again(state: Interaction, from_step: str) -> list[Run]:
+    """The steps that a retry resets, in plan order. Those that are pending anyway are among them."""
+    graph = state.graph
+    assert graph is not None
+    if from_step:
+        first = [graph.index[from_step]]
+    else:
+        first = [run.node.index for run in state.by_node if run.finished and not run.satisfied]
+    indices = set(first).union(*(graph.descendants(index) for index in first)) if first else set()
+    return [state.by_node[index] for index in sorted(indices)]
+
+
+def _holds_back(state: Interaction, run: Run) -> bool:
+    assert state.graph is not None
+    return any(state.by_node[i].state is S.PENDING for i in state.graph.descendants(run.node.index))

@@ -1,0 +1,145 @@
+"""Can each invariant fail? One that always holds would let everything pass."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from orchestrald.core.events import Event
+from simulation.history import History
+from simulation.operations import Answer, Cancel, Crash, Look, Submit
+from simulation.scenario import Scenario
+from simulation.testimony import Final, Told
+from simulation.trial import INVARIANTS, enact
+
+SCENARIO = Scenario(
+    seed=1,
+    slots=(2, 3),
+    operations=(
+        Submit(0.0, "s0", ({"id": "a", "action": "work", "params": {"does": ["flaky", "slow"]}},), again=0.5),
+        Submit(0.0, "s1", ({"id": "g", "action": "guarded", "params": {"does": ["slow", "ok"]}},)),
+        Answer(0.1, 0, "rightly"),
+        Submit(0.2, "s2", ({"id": "w", "kind": "wait_until", "params": {"for": 2}},)),
+        Look(1.5, 0),
+        Crash(2.0, 0, lands=False),
+        Submit(3.0, "s3", ({"id": "h", "action": "work", "params": {"does": ["hang"]}},)),
+        Cancel(5.0, 3),
+    ),
+)
+"""A little of everything that an invariant looks at."""
+
+
+def _forget(history: History, type_: str) -> None:
+    history.events = [event for event in history.events if event.type != type_]
+
+
+def _first(history: History, type_: str, step_id: str = "") -> Event:
+    return next(e for e in history.events if e.type == type_ and step_id in {"", e.step_id})
+
+
+def _put(history: History, event: Event, type_: str, **data: Any) -> None:
+    """One more event of the same interaction and step, right after it."""
+    at = history.events.index(event)
+    history.events.insert(at + 1, event._replace(type=type_, data=data))
+
+
+def _serve_twice(history: History) -> None:
+    submitted = _first(history, "interaction.submitted")
+    history.events.append(submitted._replace(interaction_id="int_9999"))
+
+
+def _show_what_is_not_durable(history: History) -> None:
+    shown = next(told for told in history.testimony.told if told.method == "interaction.get")
+    shown.answer["steps"][0]["state"] = "succeeded"
+
+
+def _run_again(history: History) -> None:
+    succeeded = _first(history, "step.succeeded", "a")
+    seen = next(seen for seen in history.testimony.attempts if seen.key[1] == "a")
+    seen.seq = succeeded.seq
+
+
+def _repeat_unasked(history: History) -> None:
+    history.events = [e for e in history.events if (e.type, e.step_id) != ("step.answered", "g")]
+
+
+def _another_key(history: History) -> None:
+    seen = next(seen for seen in history.testimony.attempts if seen.attempt.attempt == 2)
+    seen.attempt = seen.attempt.__class__(**_fields(seen.attempt) | {"idempotency_key": "another"})
+
+
+def _fields(attempt: Any) -> dict[str, Any]:
+    return {name: getattr(attempt, name) for name in attempt.__slots__}
+
+
+def _run_something_else(history: History) -> None:
+    next(s for s in history.testimony.attempts if s.key[1] == "g").attempt.params["path"] = "/etc"
+
+
+def _tell_both(history: History) -> None:
+    decided = next(told for told in history.testimony.told if told.method == "approval.decide" and not told.code)
+    history.testimony.told += [decided, decided]
+
+
+def _crowd(history: History) -> None:
+    history.testimony.attempts[0].beside = (3, 1, 3)
+
+
+def _hurry(history: History) -> None:
+    for seen in history.testimony.attempts:
+        seen.at = 0.0
+
+
+def _end_twice(history: History) -> None:
+    _put(history, _first(history, "interaction.completed"), "interaction.completed")
+
+
+def _run_on(history: History) -> None:
+    history.testimony.finals.append(Final("int_0001", ("a",)))
+
+
+def _misplace(history: History) -> None:
+    row = next(iter(history.rows.values()))
+    history.rows[row.interaction_id] = row._replace(state="executing")
+
+
+def _tell_of_a_bug(history: History) -> None:
+    history.testimony.told.append(Told(1, "uid:1", "interaction.get", {}, {}, "internal_error"))
+
+
+BREAKAGES: dict[str, Callable[[History], None]] = {
+    "nothing_acknowledged_is_lost": lambda h: _forget(h, "interaction.cancelling"),
+    "a_request_is_served_once": _serve_twice,
+    "what_is_shown_is_what_happened": _show_what_is_not_durable,
+    "nobody_meets_a_bug": _tell_of_a_bug,
+    "nobody_waits_for_ever": lambda h: h.testimony.complaints.append("somebody waited for ever"),
+    "no_succeeded_step_runs_again": _run_again,
+    "an_attempt_is_written_down_before_it_begins": lambda h: _forget(h, "step.started"),
+    "nothing_unrepeatable_is_repeated_unasked": _repeat_unasked,
+    "the_same_step_keeps_its_key": _another_key,
+    "what_runs_was_approved": _run_something_else,
+    "one_decides": _tell_both,
+    "no_more_runs_than_may": _crowd,
+    "nothing_happens_before_its_time": _hurry,
+    "every_interaction_ends": lambda h: _forget(h, "interaction.completed"),
+    "it_ends_once_and_says_so": _end_twice,
+    "what_has_ended_does_not_run": _run_on,
+    "the_journal_can_be_followed": lambda h: _forget(h, "step.started"),
+    "the_list_says_what_the_journal_says": _misplace,
+    "the_journal_has_no_gap": lambda h: _forget(h, "assistant.output"),
+}
+"""For each invariant, what would make a history one that it must complain of."""
+
+
+@pytest.mark.parametrize("holds", INVARIANTS, ids=lambda holds: holds.__name__)
+def test_each_holds_of_what_happened_and_complains_of_what_must_not(holds: Any):
+    history = enact(SCENARIO)
+    assert list(holds(history)) == []
+    BREAKAGES[holds.__name__](history)
+    for cached in ("interactions", "steps"):
+        history.__dict__.pop(cached, None)
+    assert list(holds(history)) != []
+
+
+def test_no_breakage_is_of_an_invariant_that_is_gone():
+    assert BREAKAGES.keys() == {holds.__name__ for holds in INVARIANTS}
