@@ -20,12 +20,14 @@ FOR_A_PERSON = frozenset({"input", "clarification", "approval", "interrupted"})
 """Kinds of question that somebody must answer; `event` and `until` are answered by the world and by the clock."""
 
 INTERACTION_AFTER = {
+    "interaction.queued": "queued",
     "interaction.planning": "planning",
     "plan.adopted": "executing",
     "plan.patched": "executing",
     "interaction.waiting": "waiting",
     "interaction.resumed": "executing",
     "interaction.paused": "paused",
+    "interaction.reopened": "executing",
     "interaction.cancelling": "cancelling",
     "interaction.completed": "completed",
     "interaction.failed": "failed",
@@ -41,6 +43,8 @@ STEP_AFTER = {
     "step.waiting": "waiting",
     "step.answered": "pending",
     "step.skipped": "skipped",
+    "step.carried": "succeeded",
+    "step.reset": "pending",
     "step.cancelled": "cancelled",
     "step.interrupted": "interrupted",
     "step.superseded": "superseded",
@@ -48,7 +52,10 @@ STEP_AFTER = {
 
 
 class Row:
-    """One step. Times are UTC microseconds; `items` is how many a for_each became (None: it did not, or not yet)."""
+    """One step. Times are UTC microseconds; `items` is how many a for_each became (None: it did not, or not yet).
+
+    `revision` counts how often a person has had it run on purpose: 1, unless it was retried.
+    """
 
     __slots__ = (
         "action",
@@ -64,6 +71,7 @@ class Row:
         "parent",
         "question",
         "reason",
+        "revision",
         "started_at",
         "state",
         "step_id",
@@ -77,6 +85,7 @@ class Row:
         self.action: str = known.get("action") or ""
         self.state: str = known.get("state") or "pending"
         self.attempt: int = known.get("attempt") or 0
+        self.revision: int = known.get("revision") or 1
         self.parent: str = known.get("parent") or parent_of(step_id)
         self.started_at: int | None = known.get("started_at")
         self.ended_at: int | None = known.get("ended_at")
@@ -165,6 +174,8 @@ class Board:
             self.intent, self.created_at = data.get("intent", ""), at
         elif kind == "assistant.output":
             self.answer = data.get("text", "")
+        elif kind == "interaction.reopened":
+            self.answer = self.ended_at = None
         elif kind in {"plan.adopted", "plan.patched"}:
             self._plan(data)
         self.state = INTERACTION_AFTER.get(kind, self.state)
@@ -185,6 +196,9 @@ class Board:
 
     def _step(self, step_id: str, kind: str, data: dict[str, Any], at: int | None) -> None:
         row = self.rows.get(step_id) or self._add(Row(step_id, action=self._action_of(step_id)))
+        if kind == "step.reset":
+            self._reset(row)
+            return
         row.state = STEP_AFTER.get(kind, row.state)
         if kind == "step.started":
             row.started_at, row.ended_at, row.attempt = at, None, data.get("attempt", row.attempt + 1)
@@ -201,6 +215,14 @@ class Board:
         if row.state in FINISHED:
             row.ended_at, row.question = at, None
             row.output, row.stored = data.get("output"), data.get("stored")
+
+    def _reset(self, row: Row) -> None:
+        """As it was before it first began, but for its revision; the items that it became are gone."""
+        for child in self.children.pop(row.step_id, []):
+            del self.rows[child.step_id]
+        fresh = Row(row.step_id, kind=row.kind, action=row.action, parent=row.parent, revision=row.revision + 1)
+        for name in Row.__slots__:
+            setattr(row, name, getattr(fresh, name))
 
     def _action_of(self, step_id: str) -> str:
         parent = self.rows.get(parent_of(step_id))

@@ -27,6 +27,7 @@ SETTLE_S = 0.5
 """How long the stream must be silent before an end counts although its last events were not seen."""
 SHOWN_QUESTIONS = 5
 
+ENDS = frozenset({"interaction.completed", "interaction.failed", "interaction.cancelled"})
 EXIT = {"completed": OK, "failed": FAILED, "cancelled": CANCELLED}
 
 
@@ -64,7 +65,7 @@ class Follower:
         self._id = interaction_id
         self._display = display
         self._screen = screen
-        self._left_open: set[tuple[str, int]] = set()
+        self._left_open: set[tuple[str, int, int, str]] = set()
         self._past_end = False
         self._heard_at = time.monotonic()
         self._lost = False
@@ -116,12 +117,9 @@ class Follower:
             self._lost = False
             self._display.notice("The daemon is back; going on from where it was.")
         self.board.take(word, data)
-        if word == "event" and data.get("type") in {
-            "interaction.completed",
-            "interaction.failed",
-            "interaction.cancelled",
-        }:
-            self._past_end = True
+        if word == "event" and data.get("type") in ENDS:
+            # One that was retried has ended before: the events up to the snapshot's belong to what is to be shown.
+            self._past_end = int(data.get("seq", 0)) >= self.board.last_seq
         self._display.item(word, data, self.board)
 
     def _ended(self) -> bool:
@@ -194,8 +192,9 @@ class Follower:
         return INTERRUPTED
 
     @staticmethod
-    def _key(row: Row) -> tuple[str, int]:
-        return row.step_id, row.attempt
+    def _key(row: Row) -> tuple[str, int, int, str]:
+        """What tells two questions of one step apart."""
+        return row.step_id, row.revision, row.attempt, str((row.question or {}).get("digest", ""))
 
 
 def how_to_answer(interaction_id: str, row: Row) -> str:

@@ -33,6 +33,8 @@ GROUPS: dict[str, dict[str, str]] = {
         "show": "show",
         "watch": "run",
         "events": "events",
+        "memory": "memory",
+        "references": "references",
     },
     "take part": {
         "approvals": "answers",

@@ -19,6 +19,7 @@ class ScheduleMoments:
         self._engine = engine
         self._book = book
         self._background = background
+        self._busy: set[str] = set()
 
     def arm(self, row: ScheduleRow) -> None:
         if row.next_at is not None:
@@ -27,10 +28,19 @@ class ScheduleMoments:
 
     def _came(self, schedule_id: str, next_at: int) -> None:
         row = self._book.rows.get(schedule_id)
-        if row is not None and row.next_at == next_at:  # else it was paused, resumed or removed meanwhile
+        # Else it was paused, resumed or removed meanwhile. Pausing leaves its timer, and resuming sets another one for
+        # the same moment: the second of the two finds the first at work.
+        if row is not None and row.next_at == next_at and schedule_id not in self._busy:
+            self._busy.add(schedule_id)
             self._background.start(self._deal_with, row)
 
     async def _deal_with(self, row: ScheduleRow) -> None:
+        try:
+            await self._fire_or_pass_over(row)
+        finally:
+            self._busy.discard(row.schedule_id)
+
+    async def _fire_or_pass_over(self, row: ScheduleRow) -> None:
         trigger = kept(row.trigger)
         if isinstance(trigger, Folder) or row.next_at is None:
             return

@@ -28,7 +28,7 @@ def snapshot(state: Interaction, *, outputs: bool, last_seq: int) -> dict[str, A
     }
     if state.graph is not None and state.graph.plan.goal:
         data["goal"] = state.graph.plan.goal
-    for name in ("ended_at", "answer", "planner"):
+    for name in ("ended_at", "answer", "planner", "forked_from"):
         if value := getattr(state, name):
             data[name] = value
     return data
@@ -138,6 +138,8 @@ def _step(state: Interaction, run: Run, outputs: bool) -> dict[str, Any]:
     }
     if run.parent is not None:
         data["parent"] = run.parent.id
+    if run.revision > 1:
+        data["revision"] = run.revision
     for name in ("started_at", "ended_at", "ms", "due_at", "reason"):
         if (value := getattr(run, name)) not in (None, ""):
             data[name] = value

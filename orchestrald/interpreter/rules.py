@@ -22,7 +22,7 @@ PREVIEW = 400
 class RulesInterpreter:
     def explain(self, state: Interaction, status: str) -> str:
         if status == "cancelled":
-            return f"Cancelled. {_tally(state)}".strip()
+            return "\n".join([f"Cancelled. {_tally(state)}".strip(), *_not_begun(state)])
         if status == "failed":
             return _failed(state)
         return _template(state, "on_complete") or _completed(state)
@@ -40,8 +40,8 @@ def _failed(state: Interaction) -> str:
     if said:
         return said
     failed = [run for run in state.by_node if run.state is StepState.FAILED]
-    if not failed:
-        return failure.message
+    if not failed and not state.unplanned:
+        return "\n".join([failure.message, *_not_begun(state)])
     lines = [f"Failed: {_goal(state)}. {_tally(state)}".strip()]
     for run in failed[:5]:
         reason = run.failure.message if run.failure else "no reason given"
@@ -51,7 +51,13 @@ def _failed(state: Interaction) -> str:
             lines.append(_short(hint))
     if len(failed) > 5:
         lines.append(f"and {len(failed) - 5} more steps failed")
+    lines += [f"{_short(intent)!r} could not be planned: {_short(why.message)}" for intent, why in state.unplanned]
     return "\n".join(lines)
+
+
+def _not_begun(state: Interaction) -> list[str]:
+    """Inputs that joined it and were not even planned: whoever sent them must hear of it."""
+    return [f"Not begun: {_short(intent)}" for intent in state.merged]
 
 
 def _goal(state: Interaction) -> str:

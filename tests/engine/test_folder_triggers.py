@@ -1,10 +1,12 @@
 """Does every version of a file in a watched folder start one interaction, and can its name do anything else?"""
 
 import os
+from itertools import islice
 from pathlib import Path
 
 import pytest
 import trio
+import trio.lowlevel
 from trio.testing import MockClock
 
 from orchestrald.core.triggers import Folder
@@ -13,7 +15,7 @@ from orchestrald.engine.folder_look import Look, look
 from orchestrald.engine.folder_watch import MOST_AT_ONCE, Watch
 from orchestrald.errors import InvalidParams
 from orchestrald.planner.base import Proposal, Request
-from support.rig import Rig
+from support.rig import Rig, SlowJournal
 from support.scheduling import fired, make, params, scheduling, submitted, told
 
 
@@ -55,6 +57,18 @@ def test_a_look_finds_plain_files_that_fit_and_follows_nothing(tmp_path: Path):
     assert names(look(str(inside), "*", 1), inside) == ["a.pdf", "b.txt", "deep/d.pdf"]
     assert names(look(str(inside), "*.pdf", 8), inside) == ["a.pdf", "deep/d.pdf", "deep/deeper/f.pdf"]
     assert names(look(str(inside), ".*.pdf", 0), inside) == [".c.pdf"]
+
+
+def test_a_folder_that_becomes_a_link_during_a_look_is_not_followed(tmp_path: Path):
+    inside, outside = tmp_path / "in", tmp_path / "out"
+    (inside / "deep").mkdir(parents=True)
+    outside.mkdir()
+    (outside / "secret").touch()
+    walk = folder_look._walk(os.open(inside, os.O_RDONLY), str(inside), 1)
+    assert [name for _, name, _ in islice(walk, 1)] == ["deep"]
+    (inside / "deep").rmdir()
+    (inside / "deep").symlink_to(outside)
+    assert list(walk) == []
 
 
 def test_a_look_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -170,10 +184,31 @@ async def test_what_comes_while_it_is_paused_never_fires(rig: Rig, autojump_cloc
         made = await make(schedules, {"folder": str(tmp_path)})
         await schedules.pause(made, "uid:0")
         (tmp_path / "a").touch()
+    async with scheduling(rig) as schedules:  # and it is paused after a restart
+        await come_to_rest(rig, 0)
         await schedules.resume(made, "uid:0")
         (tmp_path / "b").touch()
         await come_to_rest(rig, 1)
     assert fired(rig) == [str(tmp_path / "b")]
+
+
+async def test_pausing_stops_what_is_ready_and_has_not_begun(rig: Rig, autojump_clock: MockClock, tmp_path: Path):
+    journal = SlowJournal()
+    rig.use(journal)
+    async with scheduling(rig) as schedules:
+        made = await make(schedules, {"folder": str(tmp_path)})
+        (tmp_path / "a").touch()
+        (tmp_path / "b").touch()
+        journal.hold()
+        with trio.fail_after(1000):
+            while not rig.engine.live:
+                await _let_threads_run()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(schedules.pause, made, "uid:0")
+            await trio.lowlevel.checkpoint()
+            journal.go_on()
+        await come_to_rest(rig, 1)
+    assert fired(rig) == [str(tmp_path / "a")]
 
 
 async def test_a_folder_that_goes_away_is_told_and_nothing_fires_again_when_it_is_back(

@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 import trio
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from orchestrald.engine.clock import TrioClock
 from orchestrald.errors import Conflict, InvalidParams, NotFound, PlanError, StoreError, WrongState
-from orchestrald.store.base import Batch, RequestRow
+from orchestrald.store.base import Batch, RequestRow, ThreadRow
 from orchestrald.store.memory import MemoryJournal
-from support.rig import Rig
+from support.rig import Gate, Rig, SlowJournal
 from support.scheduling import PLAN, SECOND, fired, make, params, scheduling, submitted, told
 
 START = 1_000_000_000_000_000
@@ -160,6 +160,37 @@ async def test_a_thread_takes_all_that_its_schedule_starts(rig: Rig, autojump_cl
     assert about == {thread_id}
 
 
+async def test_a_firing_that_the_threads_policy_refuses_is_told_and_the_schedule_goes_on(
+    rig: Rig, autojump_clock: MockClock
+):
+    gate = Gate()
+    rig.script["other"] = [gate]
+    await rig.store.journal.append(Batch(thread=ThreadRow("thr_busy", "", 0, policy="reject")))
+    async with scheduling(rig) as schedules:
+        graph = await rig.engine.planning.accept({"steps": [{"id": "a", "action": "other"}]})
+        await rig.engine.submit(by="uid:0", graph=graph, source="plan", thread_id="thr_busy")
+        await gate.begun.wait()
+        made = await make(schedules, {"every": "10m"}, thread_id="thr_busy")
+        await trio.sleep(610)
+        assert schedules.show(schedules.named(made))["last"]["error"]["code"] == "rejected"
+        gate.open.set()
+        await trio.sleep(600)
+        assert schedules.named(made).fired == 1
+    assert len(told(rig, "schedule.refused")) == len(submitted(rig)) == 1
+
+
+async def test_a_firing_that_queues_behind_another_says_so(rig: Rig, autojump_clock: MockClock):
+    gate = Gate()
+    rig.script["other"] = [gate]
+    await rig.store.journal.append(Batch(thread=ThreadRow("thr_busy", "", 0, policy="queue")))
+    plan = {"goal": "test", "steps": [{"id": "a", "action": "other"}]}
+    async with scheduling(rig) as schedules:
+        await make(schedules, {"every": "10m"}, thread_id="thr_busy", plan=plan)
+        await trio.sleep(1210)
+        gate.open.set()
+    assert [data["disposition"] for data in told(rig, "schedule.fired")] == ["started", "queued"]
+
+
 async def test_what_goes_by_while_it_is_paused_never_fires(rig: Rig, autojump_clock: MockClock):
     async with scheduling(rig) as schedules:
         made = await make(schedules, {"every": "10m"})
@@ -171,6 +202,70 @@ async def test_what_goes_by_while_it_is_paused_never_fires(rig: Rig, autojump_cl
         await trio.sleep(600)
     assert len(fired(rig)) == 1
     assert told(rig, "schedule.missed") == []
+
+
+async def test_pausing_and_resuming_before_a_moment_fires_and_tells_it_once(rig: Rig, autojump_clock: MockClock):
+    async with scheduling(rig) as schedules:
+        made = await make(schedules, {"every": "10m"})
+        for _ in range(3):
+            await schedules.pause(made, "uid:0")
+            await schedules.resume(made, "uid:0")
+        await trio.sleep(1210)
+    assert len(fired(rig)) == len(submitted(rig)) == 2
+    assert told(rig, "schedule.missed") == []
+
+
+async def test_a_schedule_that_is_paused_while_it_fires_stays_paused(rig: Rig, autojump_clock: MockClock):
+    journal = SlowJournal()
+    rig.use(journal)
+    async with scheduling(rig) as schedules:
+        made = await make(schedules, {"every": "10m"})
+        journal.hold()
+        await trio.sleep(610)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(schedules.pause, made, "uid:0")
+            await wait_all_tasks_blocked()
+            journal.go_on()
+        await trio.sleep(3000)
+        assert (schedules.named(made).state, schedules.named(made).next_at) == ("paused", None)
+    assert len(fired(rig)) == 1
+
+
+async def test_a_client_that_hangs_up_while_a_schedule_is_written_leaves_it_alive(rig: Rig, autojump_clock: MockClock):
+    journal = SlowJournal()
+    rig.use(journal)
+    async with scheduling(rig) as schedules:
+        journal.hold()
+        with trio.CancelScope() as client:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(make, schedules, {"every": "10m"})
+                await wait_all_tasks_blocked()
+                client.cancel()
+                journal.go_on()
+        assert schedules.all() == await rig.store.reader.schedules() != []
+        await trio.sleep(610)
+    assert len(fired(rig)) == 1
+
+
+async def test_of_two_that_want_one_name_at_once_one_is_refused_in_words(rig: Rig, autojump_clock: MockClock):
+    journal = SlowJournal()
+    rig.use(journal)
+    refused: list[str] = []
+    async with scheduling(rig) as schedules:
+
+        async def attempt() -> None:
+            try:
+                await make(schedules, {"every": "10m"}, name="nightly")
+            except Conflict as error:
+                refused.append(error.message)
+
+        journal.hold()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(attempt)
+            nursery.start_soon(attempt)
+            await wait_all_tasks_blocked()
+            journal.go_on()
+        assert len(refused) == len(schedules.all()) == 1
 
 
 async def test_a_paused_schedule_is_paused_after_a_restart(rig: Rig, autojump_clock: MockClock):

@@ -8,10 +8,7 @@ from orchestrald.core.events import Event
 from simulation.about_clients import decider
 from simulation.history import History
 from simulation.plans import LIMITS
-from simulation.testimony import Key, Seen
-
-EPOCH_S = 1_000_000_000
-"""Where the simulated clock starts, in seconds since 1970."""
+from simulation.testimony import EPOCH_US, Key, Seen
 
 
 def no_succeeded_step_runs_again(history: History) -> Iterator[str]:
@@ -134,8 +131,9 @@ def no_more_runs_than_may(history: History) -> Iterator[str]:
 def nothing_happens_before_its_time(history: History) -> Iterator[str]:
     """A retry does not begin before its backoff is over, and a moment that is waited for does not come early."""
     for seen in history.testimony.attempts:
-        before = [e for e in history.of(seen.key) if e.seq <= seen.seq and e.type == "step.retrying"]
-        if before and (EPOCH_S + seen.at) * 1e6 < before[-1].data["due_at"] - 1:
+        before = [e for e in history.of(seen.key) if e.seq <= seen.seq and e.type in {"step.retrying", "step.reset"}]
+        due_at = before[-1].data.get("due_at", 0) if before else 0
+        if EPOCH_US + seen.at * 1e6 < due_at - 1:
             yield f"{seen.key} began attempt {seen.attempt.attempt} before its backoff was over"
     for key, events in history.steps.items():
         for asked, came in pairwise(events):

@@ -1,8 +1,8 @@
 """What must hold of threads: does each input get what its thread's policy says?
 
-The journal tells who is unfinished in each thread, and how: `queued`, `active`, or `waiting`, which counts for the limit
-alone. What had only just gone on (it was answered, or resumed) when an input was decided may not be held against that
-decision: the two may have crossed.
+The journal tells who is unfinished in each thread, and how: `queued`, `active`, or `waiting`, which counts for the
+limit alone. What had only just gone on (it was answered, or resumed) when an input was decided may not be held against
+that decision: the two may have crossed.
 """
 
 from collections.abc import Iterator
@@ -11,24 +11,36 @@ from dataclasses import dataclass, field
 from orchestrald.core.events import Event
 from simulation.history import FINAL, History
 from simulation.life import MAX_IN_THREAD, MAX_QUEUED
+from simulation.testimony import EPOCH_US
 
 
 @dataclass
 class Alive:
-    """An unfinished interaction. `since` is when its present state was committed; `went_on`: out of a wait."""
+    """An unfinished interaction. `since` is when its present state was committed; `went_on`: out of a wait.
+
+    `started` is when it was decided that it start (or be queued), `policy` what was asked then.
+    """
 
     submitted: Event
     state: str
     since: float
+    policy: str
+    started: int
     went_on: bool = False
 
 
 @dataclass
 class Thread:
-    """`policies`: the one in force, and the one before it, which an input may have met."""
+    """`policies`: all that it ever had, the one in force last."""
 
     policies: list[str]
     alive: dict[str, Alive] = field(default_factory=dict)
+
+    def policy_for(self, submitted: Event) -> str:
+        """The input's own, or the thread's: parallel also when that had only just been replaced."""
+        forked = submitted.data["source"] == "fork"  # it has the labels of the original, and no policy of its own
+        own = "" if forked else submitted.data.get("labels", {}).get("policy")
+        return own or ("parallel" if "parallel" in self.policies[-2:] else self.policies[-1])
 
     def beside(self, interaction_id: str, state: str) -> list[str]:
         return [name for name, each in self.alive.items() if each.state == state and name != interaction_id]
@@ -49,14 +61,19 @@ def policies_are_kept(history: History) -> Iterator[str]:
 
 
 def _beside(history: History, thread: Thread, event: Event) -> Iterator[str]:
-    override = thread.alive[event.interaction_id].submitted.data.get("labels", {}).get("policy")
-    if override == "parallel" or (not override and "parallel" in thread.policies[-2:]):
-        return
+    this = thread.alive[event.interaction_id]
     for name in thread.beside(event.interaction_id, "active"):
         other = thread.alive[name]
-        crossed = other.went_on and other.since >= (event.at - 1e15) / 1e6
-        if not crossed:
+        crossed = other.went_on and other.since >= (event.at - EPOCH_US) / 1e6
+        if not crossed and not any(each.policy == "parallel" for each in _later(this, other)):
             yield f"{event.interaction_id} started ({event.type}, {event.seq}) while {name} was active in its thread"
+
+
+def _later(one: Alive, other: Alive) -> list[Alive]:
+    """Whose policy had to decide about the two: that of the one that was decided about last; of both, if at once."""
+    if one.started == other.started:
+        return [one, other]
+    return [one if one.started > other.started else other]
 
 
 def an_interrupted_one_is_gone_first(history: History) -> Iterator[str]:
@@ -127,7 +144,7 @@ def _walk(history: History) -> Iterator[tuple[Event, Thread, str]]:
             thread.policies.append(event.data["policy"] or history.policy)
         elif event.type == "interaction.submitted":
             state = "queued" if _queued_as(history, it) else "active"
-            thread.alive[it] = Alive(event, state, history.committed_at(event))
+            thread.alive[it] = Alive(event, state, history.committed_at(event), thread.policy_for(event), event.at)
             yield event, thread, ""
         elif event.type in FINAL:
             thread.alive.pop(it, None)
@@ -136,15 +153,18 @@ def _walk(history: History) -> Iterator[tuple[Event, Thread, str]]:
 
 
 def _moved(history: History, thread: Thread, event: Event) -> str:
-    it, after = event.interaction_id, _STATES[event.type]
-    if it not in thread.alive:  # it was over, and is tried again
-        thread.alive[it] = Alive(history.interactions[it][0], after, history.committed_at(event), went_on=True)
+    it, after, at = event.interaction_id, _STATES[event.type], history.committed_at(event)
+    known = thread.alive.get(it)
+    if known is None:  # it was over, and is tried again
+        first = next(e for e in history.interactions[it] if e.type == "interaction.submitted")
+        thread.alive[it] = Alive(first, after, at, thread.policy_for(first), event.at, went_on=True)
         return "over"
-    before = thread.alive[it]
-    if before.state != after:
-        went_on = before.state == "waiting" and after == "active"
-        thread.alive[it] = Alive(before.submitted, after, history.committed_at(event), went_on)
-    return before.state
+    before = known.state
+    if before != after:
+        known.state, known.since, known.went_on = after, at, before == "waiting" and after == "active"
+    if before == "queued":
+        known.started = event.at
+    return before
 
 
 INVARIANTS = (

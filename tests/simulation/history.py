@@ -36,10 +36,15 @@ class History:
 
     @cached_property
     def steps(self) -> dict[Key, list[Event]]:
+        """What happened to each step; an item is reset with the step that it is of."""
         found: dict[Key, list[Event]] = {}
         for event in self.events:
-            if event.step_id:
-                found.setdefault((event.interaction_id, event.step_id), []).append(event)
+            it, step_id = event.interaction_id, event.step_id
+            if step_id:
+                found.setdefault((it, step_id), []).append(event)
+            if event.type == "step.reset":
+                for key in [key for key in found if key[0] == it and key[1].startswith(f"{step_id}[")]:
+                    found[key].append(event)
         return found
 
     def committed_at(self, event: Event) -> float:

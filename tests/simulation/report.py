@@ -4,9 +4,8 @@ from typing import Any
 
 from simulation.history import History
 from simulation.scenario import Scenario
+from simulation.testimony import EPOCH_US
 from simulation.trial import Fault, enact, judge
-
-EPOCH_US = 1_000_000_000_000_000
 
 
 def failure(seed: int, faults: list[Fault], shrunk: Scenario) -> str:

@@ -13,6 +13,9 @@ from orchestrald.core.events import Event
 from orchestrald.core.model import ActionSpec
 from orchestrald.runner.base import Attempt
 
+EPOCH_US = 1_000_000_000_000_000
+"""Where the simulated clock starts, in microseconds since 1970."""
+
 Key = tuple[str, str]
 """Interaction and step."""
 

@@ -26,8 +26,10 @@ class MemoryGet(Params):
 
 
 class MemorySet(Params):
+    """`value` missing means null, which is a value."""
+
     key: Id
-    value: Any
+    value: Any = None
     scope: Scope = "global"
     owner: Owner = ""
     request_id: RequestId | None = None

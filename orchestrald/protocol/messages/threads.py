@@ -38,10 +38,10 @@ class ThreadUpdate(Params):
 
 
 class ThreadSetPolicy(Params):
-    """Of the inputs that come from now on. `policy` null means the configured one."""
+    """Of the inputs that come from now on. `policy` null or missing means the configured one."""
 
     thread_id: Id
-    policy: Name | None
+    policy: Name | None = None
     request_id: RequestId | None = None
 
 
@@ -53,9 +53,17 @@ class ThreadArchive(Params):
     request_id: RequestId | None = None
 
 
+class ThreadDialogue(Params):
+    """`limit` counts messages: what was asked, answered and came from outside, and nothing else."""
+
+    thread_id: Id
+    limit: Annotated[int, Field(ge=1, le=1000)] = 20
+
+
 METHODS: dict[str, Method] = {
     "thread.create": Method(ThreadCreate, "make a thread", True),
     "thread.get": Method(ThreadGet, "one thread, with what is unfinished in it"),
+    "thread.dialogue": Method(ThreadDialogue, "the newest messages of a thread, oldest first"),
     "thread.list": Method(ThreadList, "the newest threads"),
     "thread.update": Method(ThreadUpdate, "change the title or the metadata of a thread", True),
     "thread.set_policy": Method(ThreadSetPolicy, "what a new input does while something is active in the thread", True),

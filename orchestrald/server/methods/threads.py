@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrald.core.dialogue import messages
 from orchestrald.core.events import Event
 from orchestrald.engine.engine import Engine
 from orchestrald.errors import InvalidParams, NotFound, WrongState
@@ -31,13 +32,22 @@ class Threads:
 
     async def thread_get(self, params: m.ThreadGet, peer: Peer) -> Answer:
         thread = await self._thread(params.thread_id)
-        alive = self.engine.threads.situation(thread.thread_id, "", "", "").alive
-        unfinished = [{"interaction_id": each.interaction_id, "standing": each.state} for each in alive]
-        return {**_shown(thread), "unfinished": unfinished}
+        return {**_shown(thread), "unfinished": self._unfinished(thread)}
+
+    async def thread_dialogue(self, params: m.ThreadDialogue, peer: Peer) -> Answer:
+        if await self.engine.reader.thread(params.thread_id) is None:
+            raise NotFound(f"There is no thread {params.thread_id}.")
+        said = messages(await self.engine.reader.dialogue(params.thread_id, limit=params.limit))
+        return {"messages": [{name: value for name, value in each._asdict().items() if value != ""} for each in said]}
 
     async def thread_list(self, params: m.ThreadList, peer: Peer) -> Answer:
         found = await self.engine.reader.threads(limit=params.limit, archived=params.archived)
-        return {"threads": [_shown(thread) for thread in found]}
+        return {"threads": [{**_shown(thread), "unfinished": self._unfinished(thread)} for thread in found]}
+
+    def _unfinished(self, thread: ThreadRow) -> list[Answer]:
+        """Oldest first; empty when nothing is."""
+        alive = self.engine.threads.situation(thread.thread_id, "", "", "").alive
+        return [{"interaction_id": each.interaction_id, "standing": each.state} for each in alive]
 
     async def thread_update(self, params: m.ThreadUpdate, peer: Peer) -> Answer:
         def change(thread: ThreadRow) -> ThreadRow:

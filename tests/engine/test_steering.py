@@ -1,0 +1,319 @@
+"""Pausing, resuming, skipping, retrying and forking: on what runs, what waits, what is over, and across a crash."""
+
+from typing import Any
+
+import pytest
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from orchestrald.core.interaction import Interaction
+from orchestrald.core.model import Question
+from orchestrald.core.states import InteractionState
+from orchestrald.errors import InvalidParams, NotFound, PlanError, Rejected, WrongState
+from orchestrald.runner.base import Asked, Succeeded
+from support.rig import Gate, Rig, broken, step
+
+
+def states(state: Interaction) -> dict[str, str]:
+    return {run.id: run.state.value for run in state.by_node}
+
+
+def chain(*actions: str) -> list[dict[str, Any]]:
+    names = "abcdefgh"
+    return [
+        step(names[i], action, params={"i": i}, **({"depends_on": [names[i - 1]]} if i else {}))
+        for i, action in enumerate(actions)
+    ]
+
+
+async def test_a_paused_interaction_finishes_what_runs_and_starts_nothing(rig: Rig, autojump_clock: MockClock):
+    gate = Gate()
+    rig.script["other"] = [gate]
+    async with rig.running() as engine:
+        state = await rig.submit(*chain("other", "work"))
+        await gate.begun.wait()
+        assert (await engine.pause(state.id, "uid:0")).state == "paused"
+        gate.open.set()
+        await wait_all_tasks_blocked()
+        state, _ = await rig.look(state.id)
+        assert (state.state, states(state)) == ("paused", {"a": "succeeded", "b": "pending"})
+        assert not engine.live
+    async with rig.running() as engine:
+        assert await engine.wait(state.id, 1)
+        await engine.resume(state.id, "uid:0")
+        assert (await rig.end_of(state.id)).state == "completed"
+
+
+async def test_an_interaction_that_was_paused_while_a_step_ran_is_still_paused_after_a_crash(
+    rig: Rig, autojump_clock: MockClock
+):
+    gate = Gate()
+    rig.script["other"] = [gate]
+    async with rig.running() as engine:
+        state = await rig.submit(*chain("other", "work"))
+        await gate.begun.wait()
+        await engine.pause(state.id, "uid:0")
+    async with rig.running() as engine:
+        await wait_all_tasks_blocked()
+        state, _ = await rig.look(state.id)
+        assert (state.state, states(state)) == ("paused", {"a": "interrupted", "b": "pending"})
+        gate.open.set()
+        await engine.resume(state.id, "uid:0")
+        assert (await rig.end_of(state.id)).state == "completed"
+
+
+async def test_a_failure_during_a_pause_has_its_consequences_when_it_is_resumed(rig: Rig, autojump_clock: MockClock):
+    gate = Gate()
+
+    async def fails(attempt: Any, observer: Any) -> Any:
+        await gate(attempt, observer)
+        return broken()
+
+    rig.script["once"] = [fails]
+    async with rig.running() as engine:
+        state = await rig.submit(*chain("once", "work"))
+        await gate.begun.wait()
+        await engine.pause(state.id, "uid:0")
+        gate.open.set()
+        await wait_all_tasks_blocked()
+        assert states((await rig.look(state.id))[0]) == {"a": "failed", "b": "pending"}
+        await engine.resume(state.id, "uid:0")
+        state = await rig.end_of(state.id)
+    assert (state.state, states(state)) == ("failed", {"a": "failed", "b": "skipped"})
+
+
+async def test_pausing_or_resuming_in_the_wrong_state_is_refused(rig: Rig, autojump_clock: MockClock):
+    async with rig.running() as engine:
+        done = await rig.run(step("a"))
+        for ask in (engine.pause, engine.resume):
+            with pytest.raises(WrongState):
+                await ask(done.id, "uid:0")
+            with pytest.raises(NotFound):
+                await ask("int_of_nobody", "uid:0")
+
+
+async def test_a_step_can_be_skipped_with_a_value(rig: Rig, autojump_clock: MockClock):
+    async with rig.running() as engine:
+        state = await rig.run(
+            {"id": "w", "kind": "wait_event", "params": {"kind": "never"}}, step("b", params={"x": "{{w.payload.n}}"})
+        )
+        await engine.skip(state.id, "w", {"payload": {"n": 3}}, "uid:0")
+        assert (await rig.end_of(state.id)).state == "completed"
+        with pytest.raises(WrongState):
+            await engine.skip(state.id, "w", None, "uid:0")
+        with pytest.raises(NotFound):
+            await engine.skip(state.id, "nobody", None, "uid:0")
+    assert rig.runner.started[0].params == {"x": 3}
+
+
+async def test_a_failed_interaction_is_retried_and_what_succeeded_is_not_run_again(rig: Rig, autojump_clock: MockClock):
+    rig.script["once"] = [broken(), Succeeded({"ok": True})]
+    async with rig.running() as engine:
+        state = await rig.run(*chain("work", "once", "work"))
+        assert (state.state, states(state)) == ("failed", {"a": "succeeded", "b": "failed", "c": "skipped"})
+        await engine.retry(state.id, None, "uid:0")
+        state = await rig.end_of(state.id)
+    assert (state.state, states(state)) == ("completed", {"a": "succeeded", "b": "succeeded", "c": "succeeded"})
+    keys = [attempt.idempotency_key.split("/")[1:] for attempt in rig.runner.started]
+    assert keys == [["a", "1"], ["b", "1"], ["b", "2"], ["c", "2"]]
+
+
+async def test_a_retry_survives_a_crash(rig: Rig, autojump_clock: MockClock):
+    rig.script["once"] = [broken()]
+    async with rig.running() as engine:
+        state = await rig.run(*chain("work", "once", "work"))
+    gate = Gate()
+    rig.script["once"] = [gate]
+    async with rig.running() as engine:
+        await engine.retry(state.id, None, "uid:0")
+        await gate.begun.wait()
+    async with rig.running() as engine:
+        state = await rig.end_of(state.id)
+        assert states(state)["b"] == "waiting"  # it may not be repeated unasked, and was interrupted
+        gate.open.set()
+        await engine.answer(state.id, "b", {"decision": "retry"}, "uid:0")
+        assert (await rig.end_of(state.id)).state == "completed"
+
+
+async def test_a_completed_interaction_can_be_run_again_from_a_step(rig: Rig, autojump_clock: MockClock):
+    async with rig.running() as engine:
+        state = await rig.run(*chain("work", "work", "work"), step("z"))
+        with pytest.raises(WrongState, match="name the step"):
+            await engine.retry(state.id, None, "uid:0")
+        await engine.retry(state.id, "b", "uid:0")
+        state = await rig.end_of(state.id)
+    assert state.state == "completed"
+    assert sorted(rig.attempts[:2]) == [("a", 1), ("z", 1)]
+    assert [name for name, _ in rig.attempts[2:]] == ["b", "c", "b", "c"]
+
+
+async def test_a_cancelled_for_each_is_run_again_as_a_whole(rig: Rig, autojump_clock: MockClock):
+    gate = Gate()
+    rig.script["other"] = [gate]
+    async with rig.running() as engine:
+        state = await rig.submit(step("e", "other", for_each=[1, 2, 3], params={"x": "{{item}}"}))
+        await gate.begun.wait()
+        await engine.cancel(state.id, "uid:0", "")
+        await rig.end_of(state.id)
+        gate.open.set()
+        await engine.retry(state.id, "e", "uid:0")
+        state = await rig.end_of(state.id)
+    assert state.state == "completed" and len(state.runs["e"].output) == 3
+
+
+async def test_a_failed_planning_is_retried(rig: Rig, autojump_clock: MockClock):
+    from orchestrald.planner.base import Proposal, Request
+
+    class Second:
+        replans = False
+        asked = 0
+
+        async def propose(self, request: Request) -> Proposal:
+            self.asked += 1
+            if self.asked == 1:
+                raise OSError("not now")
+            return Proposal({"steps": [step("a")]}, "second")
+
+    rig.planner = Second()
+    async with rig.running() as engine:
+        state = (await engine.submit(by="uid:0", intent="do it")).state
+        assert (await rig.end_of(state.id)).state == "failed"
+        await engine.retry(state.id, None, "uid:0")
+        assert (await rig.end_of(state.id)).state == "completed"
+
+
+@pytest.mark.parametrize("step_id", ["nobody", "e[0]"])
+async def test_a_retry_from_what_is_no_step_is_refused(rig: Rig, autojump_clock: MockClock, step_id: str):
+    async with rig.running() as engine:
+        state = await rig.run(step("e", for_each=[1]))
+        with pytest.raises(NotFound):
+            await engine.retry(state.id, step_id, "uid:0")
+        assert engine.threads.names() == []
+
+
+async def test_nothing_is_reopened_beside_what_is_active_in_its_thread(rig: Rig, autojump_clock: MockClock):
+    gate = Gate()
+    rig.script["other"] = [gate]
+    async with rig.running() as engine:
+        done = await rig.run(step("a"))
+        graph = await engine.planning.accept({"steps": [step("b", "other")]})
+        busy = await engine.submit(by="uid:0", graph=graph, source="plan", thread_id=done.thread_id)
+        with pytest.raises(Rejected, match=busy.state.id):
+            await engine.retry(done.id, "a", "uid:0")
+
+
+async def test_a_fork_keeps_what_came_before_and_runs_what_was_patched(rig: Rig, autojump_clock: MockClock):
+    rig.script["other"] = [Succeeded({"n": 1})]
+    async with rig.running() as engine:
+        state = await rig.run(
+            step("a", "other"),
+            step("b", params={"x": "{{a.n}}", "keep": True}),
+            step("c", params={"y": "{{b.ok}}"}),
+            step("d", "other"),
+        )
+        before = len(rig.runner.started)
+        patch = {"b": {"params": {"x": 7}}, "c": None, "e": {"action": "work", "depends_on": ["b"]}}
+        forked = await engine.fork(state.id, "b", patch, "uid:0")
+        new = await rig.end_of(forked.state.id)
+    assert (new.state, list(states(new))) == ("completed", ["a", "b", "d", "e"])
+    assert [(a.step_id, a.params) for a in rig.runner.started[before:]] == [("b", {"x": 7, "keep": True}), ("e", {})]
+    assert new.forked_from == state.id and new.runs["a"].output == {"n": 1}
+
+
+async def test_a_fork_that_waits_in_a_queue_over_a_crash_still_has_its_results(rig: Rig, autojump_clock: MockClock):
+    rig.limits = {"inline_output_bytes": 10}
+    rig.script["other"] = [Succeeded({"text": "long enough to be stored"})]
+    gate = Gate()
+    async with rig.running() as engine:
+        state = await rig.run(step("a", "other"), step("b", params={"x": "{{a.text}}"}))
+        rig.script["once"] = [gate]
+        graph = await engine.planning.accept({"steps": [step("z", "once")]})
+        await engine.submit(by="uid:0", graph=graph, source="plan", thread_id=state.thread_id)
+        await gate.begun.wait()
+        forked = await engine.fork(state.id, "b", {}, "uid:0")
+        assert forked.disposition == "queued"
+    async with rig.running() as engine:
+        new = await rig.end_of(forked.state.id)
+    assert new.state == "completed"
+    assert rig.runner.started[-1].params == {"x": "long enough to be stored"}
+
+
+@pytest.mark.parametrize(
+    ("at", "patch", "error"),
+    [
+        ("b", {"a": {"params": {}}}, InvalidParams),
+        ("b", [], InvalidParams),
+        ("nobody", {}, NotFound),
+        ("b", {"b": {"action": "no_such_action"}}, PlanError),
+    ],
+)
+async def test_a_fork_that_cannot_be_is_refused(rig: Rig, autojump_clock: MockClock, at: str, patch: Any, error: Any):
+    async with rig.running() as engine:
+        state = await rig.run(*chain("work", "work"))
+        with pytest.raises(error):
+            await engine.fork(state.id, at, patch, "uid:0")
+    assert rig.types("interaction.submitted") == ["interaction.submitted"]
+
+
+async def test_what_rests_is_not_in_memory_and_comes_back_for_an_answer(rig: Rig, autojump_clock: MockClock):
+    async with rig.running() as engine:
+        found = [await rig.run({"id": "q", "kind": "wait_user"}) for _ in range(50)]
+        assert engine.live == {} and engine.threads.counts()["waiting"] == 50
+    async with rig.running() as engine:
+        assert engine.live == {} and engine.threads.counts()["waiting"] == 50
+        async with trio.open_nursery() as nursery:
+            for each in found:
+                nursery.start_soon(engine.answer, each.id, "q", "x", "uid:0")
+        for each in found:
+            assert (await rig.end_of(each.id)).state == "completed"
+        assert engine.threads.names() == [] and not engine.waits.of(found[0].id)
+
+
+async def test_of_two_who_decide_one_approval_at_once_only_the_first_does(rig: Rig, autojump_clock: MockClock):
+    refused: list[WrongState] = []
+
+    async def decide(by: str, payload: dict[str, Any], interaction_id: str) -> None:
+        try:
+            await rig.engine.answer(interaction_id, "a", payload, by, channel="decide")
+        except WrongState as error:
+            refused.append(error)
+
+    async with rig.running():
+        state = await rig.run(step("a", "guarded"))
+        question = state.runs["a"].question
+        assert question is not None
+        async with trio.open_nursery() as nursery:
+            for i in range(10):
+                word = "approve" if i % 2 else "deny"
+                nursery.start_soon(decide, f"uid:{i}", {"digest": question.digest, "decision": word}, state.id)
+        state = await rig.end_of(state.id)
+    assert len(refused) == 9 and state.state in {InteractionState.COMPLETED, InteractionState.FAILED}
+
+
+async def test_a_plugin_asks_is_answered_and_asks_for_approval_each_across_a_crash(rig: Rig, autojump_clock: MockClock):
+    """Asked with an opaque state, which comes back byte for byte; no process waits in between."""
+    rig.script["work"] = [
+        Asked(Question("clarification", "which year?", {"type": "integer"}, state="s1")),
+        Asked(Question("approval", "really?", preview={"command": "rm"}, state="s2")),
+        Succeeded({"ok": True}),
+    ]
+    turns: list[tuple[Any, Any, Any]] = []
+    script = list(rig.script["work"])
+
+    async def act(attempt: Any, _observer: Any) -> Any:
+        turns.append((attempt.answers, attempt.state, (attempt.approval or {}).get("by")))
+        return script[len(turns) - 1]
+
+    rig.script["work"] = [act]
+    async with rig.running():
+        state = await rig.run(step("a"))
+    async with rig.running() as engine:
+        await engine.answer(state.id, "a", 1999, "uid:5")
+        state = await rig.end_of(state.id)
+        question = state.runs["a"].question
+    assert question is not None and question.kind == "approval"
+    async with rig.running() as engine:
+        payload = {"digest": question.digest, "decision": "approve"}
+        await engine.answer(state.id, "a", payload, "uid:6", channel="decide")
+        assert (await rig.end_of(state.id)).state == "completed"
+    assert turns == [(None, None, None), (1999, "s1", None), (1999, "s2", "uid:6")]
