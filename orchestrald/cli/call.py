@@ -57,7 +57,7 @@ def _run(args: Namespace) -> int:
 def print_output(client: Client, step: dict[str, Any]) -> None:
     """The step's output as indented JSON; one that is kept apart is fetched. A step without one prints nothing."""
     value = step.get("output")
-    if value is None and step.get("stored"):
+    if value is None and step.get("stored") and not step["stored"].get("pruned"):
         value = stored_output(client, step["stored"])
     if value is not None:
         sys.stdout.write("\n".join(safe_lines(json.dumps(value, indent=2, ensure_ascii=False))) + "\n")

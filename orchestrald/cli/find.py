@@ -1,4 +1,7 @@
-"""Which interaction does a person mean?"""
+"""Which interaction does a person mean, or which thread?
+
+Names may be cut, and may lack what they all begin with: `int_01m8`, `01m8` and the whole name mean the same.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,9 @@ from orchestrald.cli.text import safe
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from orchestrald.client import Client
+
+WHOLE = 30
+"""How long the daemon's own names are: there is nothing to complete then."""
 
 
 def find_interaction(client: Client, word: str) -> str:
@@ -21,10 +27,22 @@ def find_interaction(client: Client, word: str) -> str:
         if not newest:
             raise BadInput("There is no interaction yet.", "orchestral run --help shows how to begin one.")
         return str(newest[0]["interaction_id"])
-    known = [str(row["interaction_id"]) for row in client.call("interaction.list", limit=500)["interactions"]]
-    close = [one for one in known if one.startswith(word)]
+    known = client.call("interaction.list", limit=500)["interactions"]
+    return _only(word, "int_", [str(row["interaction_id"]) for row in known], "interactions")
+
+
+def find_thread(client: Client, word: str) -> str:
+    """The same for a thread, archived ones included."""
+    if word.startswith("thr_") and len(word) == WHOLE:
+        return word
+    known = client.call("thread.list", limit=500, archived=True)["threads"]
+    return _only(word, "thr_", [str(row["thread_id"]) for row in known], "threads")
+
+
+def _only(word: str, prefix: str, known: list[str], what: str) -> str:
+    close = [one for one in known if one.startswith((word, prefix + word))]
     if word in close or not close:
         return word
     if len(close) > 1:
-        raise BadInput(f"{len(close)} interactions start with {safe(word)}.", "\n".join(safe(one) for one in close[:5]))
+        raise BadInput(f"{len(close)} {what} start with {safe(word)}.", "\n".join(safe(one) for one in close[:5]))
     return close[0]

@@ -7,8 +7,9 @@ import sys
 
 from orchestrald.cli.command import EXIT_CODES, OK, BadInput, Command, connect, print_json
 from orchestrald.cli.display import choose
-from orchestrald.cli.find import find_interaction
+from orchestrald.cli.find import find_interaction, find_thread
 from orchestrald.cli.follow import Follower
+from orchestrald.cli.submission import became, submit
 from orchestrald.cli.terminal import Terminal
 from orchestrald.cli.text import safe
 
@@ -33,12 +34,16 @@ def _configure_run(parser: ArgumentParser) -> None:
     parser.add_argument("--plan", metavar="FILE", help="run this plan (YAML or JSON; - is stdin) instead of an intent")
     parser.add_argument("--workspace", metavar="DIR", help="the folder that steps may see (default: the current one)")
     parser.add_argument("--thread", metavar="ID", help="the thread it belongs to (default: a new one)")
+    parser.add_argument(
+        "--policy", metavar="NAME", help="what becomes of it while the thread is busy (default: as the thread's policy)"
+    )
+    parser.add_argument("--unattended", action="store_true", help="nobody is there to be asked for approvals")
     parser.add_argument("--label", metavar="K=V", action="append", default=[], help="a label; may be repeated")
     parser.add_argument("--detach", action="store_true", help="print the interaction's id and leave it running")
-    _configure_display(parser)
+    configure_display(parser)
 
 
-def _configure_display(parser: ArgumentParser) -> None:
+def configure_display(parser: ArgumentParser) -> None:
     parser.add_argument("--quiet", "-q", action="store_true", help="print nothing but the answer")
     parser.add_argument(
         "--json", action="store_true", help="one event per line as JSON, then the final snapshot; never asks anything"
@@ -50,8 +55,9 @@ def _run(args: Namespace) -> int:
         raise BadInput("Say what you want in words, or hand over a plan with --plan: one of the two.")
     request: dict[str, Any] = {
         "workspace": workspace(args.workspace),
-        "thread_id": args.thread,
         "labels": labels(args.label) or None,
+        "policy": args.policy,
+        "unattended": args.unattended or None,
     }
     if args.plan:
         from orchestrald.cli.plan_file import read_plan
@@ -60,10 +66,15 @@ def _run(args: Namespace) -> int:
     else:
         request["intent"] = " ".join(args.intent)
     client = connect(args)
-    submitted = client.call("interaction.submit", **request)
+    if args.thread:
+        request["thread_id"] = find_thread(client, args.thread)
+    submitted, after = submit(client, request)
+    said = became(client, submitted)
+    if said and not args.quiet:
+        sys.stderr.write(said + "\n")
     if args.detach:
         return _detached(submitted, as_json=args.json)
-    return follow(client, submitted["interaction_id"], int(submitted.get("seq", 1)) - 1, args)
+    return follow(client, submitted["interaction_id"], after, args)
 
 
 def _detached(submitted: dict[str, Any], *, as_json: bool) -> int:
@@ -71,7 +82,7 @@ def _detached(submitted: dict[str, Any], *, as_json: bool) -> int:
         print_json(submitted)
     else:
         sys.stdout.write(submitted["interaction_id"] + "\n")
-        sys.stderr.write(f"It runs. orchestral watch {submitted['interaction_id']} looks at it.\n")
+        sys.stderr.write(f"orchestral watch {submitted['interaction_id']} looks at it.\n")
     return OK
 
 
@@ -108,7 +119,7 @@ def labels(pairs: list[str]) -> dict[str, str]:
 def _configure_watch(parser: ArgumentParser) -> None:
     parser.add_argument("interaction", nargs="?", default="", help="its id or the start of it (default: the newest)")
     parser.add_argument("--after", type=int, metavar="SEQ", help="with --json or in a pipe: begin after this event")
-    _configure_display(parser)
+    configure_display(parser)
 
 
 def _watch(args: Namespace) -> int:
@@ -125,7 +136,8 @@ COMMANDS = {
         examples="""  orchestral run read README.md
   orchestral run --plan plan.yaml --workspace ~/project
   jq '...' | orchestral run --plan - --json | tail -1 | jq -r .answer
-  orchestral run --detach --label team=docs --plan plan.yaml""",
+  orchestral run --detach --label team=docs --plan plan.yaml
+  orchestral run --thread 01m8 --policy queue read LICENSE""",
         epilog=f"{PLAN_EXAMPLE}\n\n{CTRL_C}\n\n{EXIT_CODES}",
     ),
     "watch": Command(

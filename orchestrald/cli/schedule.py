@@ -45,7 +45,11 @@ def _configure(parser: ArgumentParser) -> None:
         help="for moments that passed while no daemon ran: one start for all of them (the default), none, or one each",
     )
     more.add_argument("--plan", metavar="FILE", help="start this plan (YAML or JSON; - is stdin) instead of an intent")
-    more.add_argument("--workspace", metavar="DIR", help="the folder that steps may see (default: the current one)")
+    more.add_argument(
+        "--workspace",
+        metavar="DIR",
+        help="the folder that steps may see (default: that of --folder, else the current one)",
+    )
     more.add_argument("--thread", metavar="ID", help="the thread of all it starts (default: a new one each time)")
     more.add_argument("--label", metavar="K=V", action="append", default=[], help="a label; may be repeated")
     parser.add_argument("--path", metavar="FILE", help="for run, of a schedule with --folder: the file to start it for")
@@ -89,7 +93,7 @@ def _add(args: Namespace, intent: str) -> int:
     request: dict[str, Any] = {
         "trigger": trigger(args),
         "name": args.name,
-        "workspace": workspace(args.workspace),
+        "workspace": workspace(args.workspace or args.folder),
         "thread_id": args.thread,
         "labels": labels(args.label) or None,
         "misfire": args.misfire,

@@ -70,9 +70,9 @@ def describe(row: dict[str, Any], now: int) -> list[Line]:
     lines += _last(row.get("last"), now)
     missed = "for files that came meanwhile" if "folder" in row.get("trigger", {}) else "for missed moments"
     lines.append([("  rule     ", "dim"), (f"{safe(row.get('misfire', ''))}, {missed}", "")])
-    for name in ("workspace", "thread_id", "schedule_id", "by"):
+    for word, name in (("in", "workspace"), ("thread", "thread_id"), ("id", "schedule_id"), ("by", "by")):
         if row.get(name) and row[name] != row["name"]:
-            lines.append([(f"  {name.removesuffix('_id'):<9}", "dim"), (safe(row[name]), "")])
+            lines.append([(f"  {word:<9}", "dim"), (safe(row[name]), "")])
     return lines
 
 

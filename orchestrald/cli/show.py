@@ -91,11 +91,12 @@ def _outputs(client: Any, snapshot: dict[str, Any], out: Terminal) -> None:
             out.print("", *value_lines(safe(step["step_id"]), step["output"]))
         elif step.get("stored"):
             stored = step["stored"]
+            where = "deleted since, as its time was over" if stored.get("pruned") else f"in {safe(stored['digest'])}"
             out.print(
                 "",
                 [
                     (f"  {safe(step['step_id'])}: ", "dim"),
-                    (f"{size(stored.get('size', 0))} in {safe(stored['digest'])}", ""),
+                    (f"{size(stored.get('size', 0))}, {where}", ""),
                 ],
             )
 

@@ -15,11 +15,13 @@ from typing import Literal, NamedTuple
 
 
 class Standing(NamedTuple):
-    """An unfinished interaction of the thread. `created_at` in UTC microseconds."""
+    """An unfinished interaction of the thread. `created_at` in UTC microseconds; it starts after all in `interrupts`
+    are over."""
 
     interaction_id: str
     state: Literal["queued", "active", "waiting"]
     created_at: int
+    interrupts: tuple[str, ...] = ()
 
 
 class Situation(NamedTuple):

@@ -198,7 +198,7 @@ def _expanded(state: Interaction, run: Run, data: Data, at: int) -> None:
     run.open_children = data["count"]
     run.children = []
     for i, item in enumerate(items(state, run)):
-        child = Run(f"{run.id}[{i}]", run.node, (run.node.index, i), 0, parent=run, item=item)
+        child = Run(f"{run.id}[{i}]", run.node, (run.node.index, i), 0, revision=run.revision, parent=run, item=item)
         run.children.append(child)
         state.runs[child.id] = child
     state.unfinished += run.open_children

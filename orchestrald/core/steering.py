@@ -42,7 +42,7 @@ def admitted(turn: Turn, it: i.Admitted) -> None:
 
 
 def merged(turn: Turn, it: i.Merged) -> None:
-    if turn.state.state not in _MERGEABLE:
+    if turn.state.state not in _MERGEABLE or turn.state.explaining:
         turn.refuse("wrong_state", f"the interaction is {turn.state.state}: nothing can join it")
         return
     turn.emit("interaction.merged", {"intent": it.intent, "by": it.by})
@@ -111,6 +111,8 @@ def retry(turn: Turn, it: i.RetryRequested) -> None:
     if state.graph is None:
         if it.from_step:
             turn.refuse("not_found", f"there is no step {it.from_step}: the interaction has no plan")
+        elif not state.final:
+            turn.refuse("wrong_state", f"the interaction is {state.state}: resume it")
         else:
             _reopen(turn, it)
             begin(turn, None)
@@ -125,8 +127,11 @@ def retry(turn: Turn, it: i.RetryRequested) -> None:
     if busy:
         turn.refuse("wrong_state", f"step {busy} is {state.runs[busy].state}: wait for it, answer it, or cancel")
         return
+    if it.from_step and not any(run.finished for run in again):
+        turn.refuse("wrong_state", f"step {it.from_step} has not run yet")
+        return
     if not again and not state.unplanned:
-        turn.refuse("wrong_state", "everything ended well: name the step to retry from")
+        turn.refuse("wrong_state", "nothing has failed: name the step to retry from")
         return
     _reopen(turn, it)
     for run in again:
@@ -140,13 +145,17 @@ def _reopen(turn: Turn, it: i.RetryRequested) -> None:
 
 
 def _again(state: Interaction, from_step: str) -> list[Run]:
-    """The steps that a retry resets, in plan order. Those that are pending anyway are among them."""
+    """The steps that a retry resets, in plan order. Those that are pending anyway are among them.
+
+    A step above `from_step` that did not end well is retried too: nothing below it could start otherwise.
+    """
     graph = state.graph
     assert graph is not None
+    bad = [run.node.index for run in state.by_node if run.finished and not run.satisfied]
+    first = bad
     if from_step:
-        first = [graph.index[from_step]]
-    else:
-        first = [run.node.index for run in state.by_node if run.finished and not run.satisfied]
+        wanted = graph.index[from_step]
+        first = [wanted, *(index for index in bad if wanted in graph.descendants(index))]
     indices = set(first).union(*(graph.descendants(index) for index in first)) if first else set()
     return [state.by_node[index] for index in sorted(indices)]
 

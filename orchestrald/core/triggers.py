@@ -25,7 +25,7 @@ class _Shape(BaseModel):
 
 
 class Every(_Shape):
-    """Every so many seconds after `anchor` (UTC microseconds): counted from there, so that no firing moves the next one."""
+    """Every so many seconds, counted from `anchor` (UTC microseconds): so no firing moves the next one."""
 
     every: Annotated[float, BeforeValidator(parse_duration), Field(ge=1, le=366 * 86400)]
     anchor: int = Field(0, ge=0, le=10**17)

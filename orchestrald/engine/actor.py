@@ -25,7 +25,7 @@ from orchestrald.engine.clock import Clock
 from orchestrald.engine.slots import DaemonSlots, InteractionSlots
 from orchestrald.engine.snapshot import row, wait_rows
 from orchestrald.interpreter.base import Interpreter
-from orchestrald.store.base import Batch, Journal, RequestRow, ThreadRow, WaitRow
+from orchestrald.store.base import Appender, Batch, RequestRow, ThreadRow, WaitRow
 
 log = logging.getLogger("orchestrald.engine")
 
@@ -89,7 +89,7 @@ class Actor:
         self,
         state: Interaction,
         *,
-        journal: Journal,
+        journal: Appender,
         slots: DaemonSlots,
         gate: Callable[[], Gate],
         interpreter: Interpreter,
@@ -102,6 +102,7 @@ class Actor:
         self.last_seq = 0
         self.lost = False
         self.broken = False
+        self._left = False
         self._journal = journal
         self._daemon_slots = slots
         self._slots = InteractionSlots(slots, self)
@@ -128,6 +129,9 @@ class Actor:
     async def ask(self, happened: Input, remember: Remember | None = None) -> Reply:
         """Returns when the consequences are durable. A caller that is cancelled stops waiting; the input stands."""
         reply = Reply()
+        if self._left:
+            reply.lost = True
+            return reply
         self._inbox.append(Letter(happened, reply, remember))
         self._unanswered.append(reply)
         self._mail.set()
@@ -170,6 +174,7 @@ class Actor:
 
     def _leave(self) -> None:
         """Keep nobody waiting for what will not come."""
+        self._left = True
         self.lost = self.busy or not (self.state.final or self.state.resting)
         for reply in self._unanswered:
             reply.lost = True

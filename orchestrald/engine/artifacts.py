@@ -17,7 +17,7 @@ from orchestrald.core.events import Event
 from orchestrald.engine.clock import Clock
 from orchestrald.engine.timers import Timers
 from orchestrald.errors import NotFound, OrchestralError, WrongState
-from orchestrald.store.base import Batch, Journal, Reader, ReferenceStore, RequestRow
+from orchestrald.store.base import Appender, Batch, Reader, ReferenceStore, RequestRow
 from orchestrald.store.base_kept import ReferenceRow
 
 log = logging.getLogger("orchestrald.engine")
@@ -41,7 +41,7 @@ class Artifacts:
     def __init__(
         self,
         host: Host,
-        journal: Journal,
+        journal: Appender,
         reader: Reader,
         references: ReferenceStore,
         clock: Clock,

@@ -45,6 +45,7 @@ from orchestrald.engine.submissions import Remember as RememberSubmission
 from orchestrald.engine.threads import Threads, standing_of
 from orchestrald.engine.timers import Timers
 from orchestrald.engine.waits import Waits
+from orchestrald.engine.watched_journal import WatchedJournal
 from orchestrald.errors import (
     Conflict,
     DamagedReference,
@@ -62,7 +63,7 @@ from orchestrald.interpreter.base import Interpreter
 from orchestrald.planner.base import Planner
 from orchestrald.protocol.foreign_text import plain
 from orchestrald.runner.base import Observer, Runner, Violation
-from orchestrald.store.base import Batch, InteractionRow, Journal, Reader, ReferenceStore, WaitRow
+from orchestrald.store.base import Appender, Batch, InteractionRow, Reader, ReferenceStore, WaitRow
 
 log = logging.getLogger("orchestrald.engine")
 
@@ -98,7 +99,7 @@ class Engine:
     def __init__(
         self,
         *,
-        journal: Journal,
+        journal: Appender,
         reader: Reader,
         references: ReferenceStore,
         runner: Runner,
@@ -118,7 +119,7 @@ class Engine:
         max_history: int = 20,
         retention: float | None = None,
     ) -> None:
-        self.journal = journal
+        self.journal = journal = WatchedJournal(journal, self._fail)
         self.reader = reader
         self.references = references
         self.working_set = WorkingSet(journal, reader, clock)
@@ -139,6 +140,8 @@ class Engine:
         self.artifacts = Artifacts(self, journal, reader, references, clock, self.timers, retention)
         self._attempts = Attempts(runner, references, clock, self, inline_output_bytes, self.artifacts.until)
         self._nursery: trio.Nursery | None = None
+        self._recovering = True
+        self._ending = False
         self._quiet = trio.Event()
         self._waking: dict[str, trio.Event] = {}
         self._stirring: dict[str, trio.Event] = {}
@@ -161,15 +164,28 @@ class Engine:
                 self._nursery = nursery
                 nursery.start_soon(self.timers.run)
                 await self.recover()
+                self._recovering = False
                 self.spawn(self.artifacts.begin)
                 task_status.started()
-                await trio.sleep_forever()
+                try:
+                    await trio.sleep_forever()
+                finally:
+                    self._ending = True
         except* StoreError:
             if self.failure is None:
                 raise  # nothing runs yet: a daemon that could not recover must not look as if it had
-            log.critical("the store failed, so nothing more is run: %s", self.failure)
         finally:
-            self._nursery = None
+            self._nursery, self._ending = None, True
+            for interaction_id in list(self._stirring):
+                self._stir(interaction_id)
+        if self.failure is not None:
+            log.critical("the store failed, so nothing more is run: %s", self.failure)
+
+    def _fail(self, error: StoreError) -> None:
+        """Now, and not when all has come to its end: whoever is woken by that asks for the reason."""
+        self.failure = self.failure or error
+        if self._nursery is not None and not self._recovering:
+            self._nursery.cancel_scope.cancel()
 
     async def recover(self) -> None:
         """Fold every unfinished interaction that does not rest, and go on where the journal ends.
@@ -191,7 +207,7 @@ class Engine:
             log.error("%s cannot go on: %s", each.interaction_id, each.text)
             await self.journal.append(await farewell(self.reader, each, self.clock.now()))
         for state, _ in found:
-            self.threads.put(state.thread_id, Standing(state.id, standing_of(state.state), state.created_at))
+            self.threads.put(state.thread_id, _standing(state))
             self.waits.put(state.id, waits.get(state.id, ()))
         for state, last_seq in found:
             actor = self.adopt(state.id, state)
@@ -228,8 +244,7 @@ class Engine:
             return
         if waits is not None:
             self.mailbox.waits_began(self.waits.put(state.id, waits))
-        standing = Standing(state.id, standing_of(state.state), state.created_at)
-        if self.threads.put(state.thread_id, standing):
+        if self.threads.put(state.thread_id, _standing(state)):
             self.submissions.advance(state.thread_id)
 
     @property
@@ -246,9 +261,9 @@ class Engine:
             clock=self.clock,
             performer=self,
         )
+        self.spawn(self._live, interaction_id, actor)
         self.live[interaction_id] = actor
         self._stir(interaction_id)
-        self.spawn(self._live, interaction_id, actor)
         return actor
 
     async def _live(self, interaction_id: str, actor: Actor) -> None:
@@ -294,7 +309,7 @@ class Engine:
         try:
             await function(*arguments)
         except StoreError as error:
-            self.failure = self.failure or error  # now: whoever is woken by the end of all others asks for the reason
+            self._fail(error)
             raise
 
     def _ended(self) -> OrchestralError:
@@ -339,7 +354,7 @@ class Engine:
         return known.state == InteractionState.QUEUED
 
     async def _refuse_if_stopped(self, interaction_id: str) -> None:
-        if self.failure is not None:
+        if self.failure is not None or self._ending:
             known = await self.reader.interaction(interaction_id)
             if known is not None and known.state not in FINAL_INTERACTION:
                 raise self._ended()
@@ -448,7 +463,10 @@ class Engine:
     def spawn(self, function: Callable[..., Any], *arguments: Any) -> None:
         if self._nursery is None:
             raise self._ended()
-        self._nursery.start_soon(self._until_it_fails, function, arguments)
+        try:
+            self._nursery.start_soon(self._until_it_fails, function, arguments)
+        except RuntimeError:  # the last of us has just ended, and the nursery with it
+            raise self._ended() from None
 
     # --- what actors ask for ------------------------------------------------------------------------------------
 
@@ -529,6 +547,10 @@ class _Observer:
         about = {name: plain(value) for name, value in seen._asdict().items() if isinstance(value, str) and value}
         data = {**about, "certain": seen.certain}
         self._engine.record_violation(self._actor, self._step_id, data)
+
+
+def _standing(state: Interaction) -> Standing:
+    return Standing(state.id, standing_of(state.state), state.created_at, state.interrupts)
 
 
 _REFUSALS: dict[str, type[OrchestralError]] = {

@@ -19,7 +19,7 @@ from orchestrald.engine.actor import Actor
 from orchestrald.engine.clock import Clock
 from orchestrald.engine.waits import ANY, Waits
 from orchestrald.errors import NotFound, OrchestralError, Overloaded
-from orchestrald.store.base import Batch, Journal, MailRow, Reader, RequestRow, WaitRow
+from orchestrald.store.base import Appender, Batch, MailRow, Reader, RequestRow, WaitRow
 
 log = logging.getLogger("orchestrald.engine")
 
@@ -36,7 +36,7 @@ class Host(Protocol):
 
 class Mailbox:
     def __init__(
-        self, host: Host, journal: Journal, reader: Reader, clock: Clock, waits: Waits, retain_us: int
+        self, host: Host, journal: Appender, reader: Reader, clock: Clock, waits: Waits, retain_us: int
     ) -> None:
         self._host = host
         self._journal = journal

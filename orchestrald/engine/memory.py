@@ -32,7 +32,7 @@ from orchestrald.core.working_set import (
 )
 from orchestrald.engine.clock import Clock
 from orchestrald.errors import InvalidParams, NotFound, PlanError, WrongState
-from orchestrald.store.base import Batch, Journal, Reader, RequestRow
+from orchestrald.store.base import Appender, Batch, Reader, RequestRow
 from orchestrald.store.base_kept import KeyRow, ValueRow
 
 Row = Callable[[dict[str, Any]], RequestRow] | None
@@ -40,7 +40,7 @@ Row = Callable[[dict[str, Any]], RequestRow] | None
 
 
 class WorkingSet:
-    def __init__(self, journal: Journal, reader: Reader, clock: Clock) -> None:
+    def __init__(self, journal: Appender, reader: Reader, clock: Clock) -> None:
         self._journal = journal
         self._reader = reader
         self._clock = clock

@@ -16,7 +16,7 @@ from orchestrald.core.events import Event
 from orchestrald.engine.clock import Clock
 from orchestrald.engine.firing import Answer
 from orchestrald.errors import Conflict
-from orchestrald.store.base import Batch, Journal, RequestRow, ScheduleChange, ScheduleRow
+from orchestrald.store.base import Appender, Batch, RequestRow, ScheduleChange, ScheduleRow
 
 Seen = Mapping[str, str | None]
 """Versions of files that were dealt with, by path; a missing one is a file that is gone."""
@@ -27,7 +27,7 @@ _NOTHING_SEEN: Seen = MappingProxyType({})
 class Book:
     """`rows` are the schedules by id, oldest first. `problems` says why one cannot look or fire at present."""
 
-    def __init__(self, journal: Journal, clock: Clock) -> None:
+    def __init__(self, journal: Appender, clock: Clock) -> None:
         self.rows: dict[str, ScheduleRow] = {}
         self.problems: dict[str, str] = {}
         self.clock = clock

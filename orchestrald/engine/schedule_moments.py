@@ -4,6 +4,8 @@ No coroutine sleeps for a schedule: its next moment is one of the engine's timer
 after it; between the two a crash is harmless, since `firing` claims the moment.
 """
 
+from functools import partial
+
 from orchestrald.core.calendar import Due, due
 from orchestrald.core.trigger_text import of_moment
 from orchestrald.core.triggers import Folder, Misfire, kept
@@ -59,19 +61,15 @@ class ScheduleMoments:
             assert before is not None
             said = {"moment": moment} | await fire(self._engine, row, Occasion(str(moment), of_moment(moment)))
             upcoming = todo.next_at if last else todo.firings[number]
-            after = await self._book.fired(
-                row.schedule_id,
-                said,
-                lambda now, expected=before.next_at, then=upcoming: _moved_on(now, expected, then),  # type: ignore[misc]
-                missed=todo.missed if last else 0,
-            )
+            change = partial(_moved_on, expected=before.next_at, upcoming=upcoming)
+            after = await self._book.fired(row.schedule_id, said, change, missed=todo.missed if last else 0)
             if after is None or after.next_at != upcoming:
                 return None
         return after
 
     async def _pass_over(self, row: ScheduleRow, todo: Due) -> ScheduleRow | None:
-        told = ("schedule.missed", {"count": todo.missed})
-        after = await self._book.change(row.schedule_id, lambda now: _moved_on(now, row.next_at, todo.next_at), told)
+        change = partial(_moved_on, expected=row.next_at, upcoming=todo.next_at)
+        after = await self._book.change(row.schedule_id, change, ("schedule.missed", {"count": todo.missed}))
         return after if after is not None and after.next_at == todo.next_at else None
 
 

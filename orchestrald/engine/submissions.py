@@ -28,7 +28,7 @@ from orchestrald.engine.memory import WorkingSet
 from orchestrald.engine.threads import Threads
 from orchestrald.engine.waits import Waits
 from orchestrald.errors import NotFound, OrchestralError, Rejected, WrongState
-from orchestrald.store.base import Batch, Journal, Reader, RequestRow, ThreadRow
+from orchestrald.store.base import Appender, Batch, Reader, RequestRow, ThreadRow
 
 log = logging.getLogger("orchestrald.engine")
 
@@ -95,7 +95,7 @@ class Submissions:
     def __init__(
         self,
         host: Host,
-        journal: Journal,
+        journal: Appender,
         reader: Reader,
         clock: Clock,
         threads: Threads,
@@ -190,7 +190,7 @@ class Submissions:
             carried=dict(asked.carried),
         )
         disposition: Disposition = "queued" if queued else "started"
-        self._threads.put(thread_id, Standing(interaction_id, "queued" if queued else "active", now))
+        self._threads.put(thread_id, Standing(interaction_id, "queued" if queued else "active", now, cancel))
         try:
             if asked.graph is not None:
                 seen = await self._working_set.freeze(asked.graph, thread_id, interaction_id)

@@ -50,13 +50,13 @@ class Threads:
 
     def next_in(self, thread_id: str) -> Standing | None:
         """The first of the queue, when nothing is active; reserved at once."""
-        alive = self._alive.get(thread_id, {}).values()
-        if any(each.state == "active" for each in alive):
-            return None
-        queued = [each for each in alive if each.state == "queued"]
-        if not queued:
+        thread = self._alive.get(thread_id, {})
+        queued = [each for each in thread.values() if each.state == "queued"]
+        if not queued or any(each.state == "active" for each in thread.values()):
             return None
         first = min(queued, key=lambda each: (each.created_at, each.interaction_id))
+        if any(each in thread for each in first.interrupts):
+            return None  # it has come to wait for somebody before it heard that it is cancelled
         self._alive[thread_id][first.interaction_id] = first._replace(state="active")
         return first
 

@@ -149,18 +149,24 @@ class Batch(NamedTuple):
     schedule: ScheduleChange | None = None
 
 
-class Journal(Protocol):
-    """The only writer. `append` returns after the batch is durable."""
+class Appender(Protocol):
+    """Where events are written."""
 
-    on_commit: Callable[[Sequence[Event]], None]
-    """Called in seq order, synchronously, with the events of each commit, before the appenders are woken."""
-
-    failed: str
-    """Why nothing is appended any more; empty while all is well. A StoreError while it is empty is about one batch."""
+    @property
+    def failed(self) -> str:
+        """Why nothing is appended any more; empty while all is well. A StoreError while it is empty is about one batch."""
+        ...
 
     async def append(self, batch: Batch) -> Sequence[Event]:
         """The batch's events with their `seq` (gap-free in commit order). Raises StoreError; then nothing is stored."""
         ...
+
+
+class Journal(Appender, Protocol):
+    """The only writer. `append` returns after the batch is durable."""
+
+    on_commit: Callable[[Sequence[Event]], None]
+    """Called in seq order, synchronously, with the events of each commit, before the appenders are woken."""
 
 
 class Reader(Protocol):

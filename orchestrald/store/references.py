@@ -39,7 +39,7 @@ class References:
     async def put(self, content: bytes) -> str:
         """As `base.ReferenceStore`. Raises StoreError when the disk refuses."""
         digest = await trio.to_thread.run_sync(_digest_of, content, limiter=self._limit)
-        while leaving := self._leaving.get(digest):
+        while (leaving := self._leaving.get(digest)) is not None:
             await leaving.wait()
         self._put_at[digest] = trio.current_time()  # from now on, and before it is there: `remove` looks at this
         await trio.to_thread.run_sync(self._put, digest, content, limiter=self._limit)

@@ -129,6 +129,16 @@ def test_a_file_is_put_with_its_name_and_type(known: Any, capsys: pytest.Capture
     ]
 
 
+def test_an_output_whose_time_is_over_is_said_to_be_gone(known: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    step = {"step_id": "a", "kind": "action", "action": "echo", "state": "succeeded", "depends_on": []}
+    stored = {"digest": DIGEST, "size": 2048}
+    for extra, says in (({}, f"in {DIGEST}"), ({"pruned": True}, "deleted since")):
+        snapshot = {"interaction_id": "int_abc", "state": "completed", "steps": [step | {"stored": stored | extra}]}
+        known.answers["interaction.get"] = {"intent": "x", "created_at": NOW, "updated_at": NOW, **snapshot}
+        assert dispatch(["show", "int_abc", "--outputs"]) == 0
+        assert says in capsys.readouterr().out
+
+
 def test_programs_get_what_the_daemon_said(known: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert dispatch(["memory", "--json"]) == 0
     assert json.loads(capsys.readouterr().out) == {"keys": [KEY]}

@@ -62,8 +62,8 @@ def test_an_empty_list_says_so(known: Any, capsys: pytest.CaptureFixture[str]) -
         (["--every", "10m"], {"every": "10m"}),
         (["--at", "2026-12-01T09:00:00Z"], {"at": "2026-12-01T09:00:00Z"}),
         (["--cron", "0 9 * * *", "--tz", "Asia/Tokyo"], {"cron": "0 9 * * *", "tz": "Asia/Tokyo"}),
-        (["--folder", "/in", "--glob", "*.pdf", "--existing"], {"folder": "/in", "glob": "*.pdf", "existing": True}),
-        (["--folder", "/in", "--settle", "5s", "--depth", "2"], {"folder": "/in", "settle": "5s", "depth": 2}),
+        (["--folder", "/tmp", "--glob", "*.pdf", "--existing"], {"folder": "/tmp", "glob": "*.pdf", "existing": True}),
+        (["--folder", "/tmp", "--settle", "5s", "--depth", "2"], {"folder": "/tmp", "settle": "5s", "depth": 2}),
     ],
 )
 def test_add_sends_the_trigger_that_the_options_say(known: Any, words: list[str], trigger: dict[str, Any]) -> None:
@@ -71,7 +71,7 @@ def test_add_sends_the_trigger_that_the_options_say(known: Any, words: list[str]
     (sent,) = known.params_of("schedule.create")
     assert sent["trigger"] == trigger
     assert sent["intent"] == "survey the house"
-    assert sent["workspace"] == str(Path.cwd())
+    assert sent["workspace"] == trigger.get("folder", str(Path.cwd()))
     assert "request_id" in sent
     assert "misfire" not in sent
 

@@ -9,7 +9,20 @@ from orchestrald.core.decide import decide
 from orchestrald.core.effects import ProposePlan
 from orchestrald.core.evolve import fold
 from orchestrald.core.graph import Graph
-from orchestrald.core.inputs import ActionFailed, ActionSucceeded, Input, PlanningFailed, SlotsFreed, TimerFired
+from orchestrald.core.inputs import (
+    ActionFailed,
+    ActionSucceeded,
+    Input,
+    Merged,
+    PauseRequested,
+    PlanningFailed,
+    PlanPatched,
+    ResumeRequested,
+    RetryRequested,
+    SkipRequested,
+    SlotsFreed,
+    TimerFired,
+)
 from orchestrald.core.model import Failure
 from orchestrald.core.states import FINAL_INTERACTION, FINISHED, InteractionState
 from support.plans import graph, step
@@ -40,6 +53,8 @@ def plans(draw: st.DrawFn) -> Graph:
 
 
 MOVES = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 50)), max_size=60)
+STEERED = st.lists(st.tuples(st.integers(0, 14), st.integers(0, 50)), max_size=60)
+"""With a person who pauses, resumes, skips, retries and adds inputs."""
 
 
 def play(world: World, moves: list[tuple[int, int]]) -> None:
@@ -60,6 +75,32 @@ def play(world: World, moves: list[tuple[int, int]]) -> None:
             world.cancel()
         elif kind == 9:
             world.explain()
+        elif kind > 9:
+            steer(world, kind, pick)
+
+
+def steer(world: World, kind: int, pick: int) -> None:
+    names = [run.id for run in world.state.by_node] or ["nobody"]
+    name = names[pick % len(names)]
+    asked: dict[int, Input] = {
+        10: PauseRequested(world.tick()),
+        11: ResumeRequested(world.tick()),
+        12: SkipRequested(world.tick(), name, pick),
+        13: RetryRequested(world.tick(), name if pick % 2 else ""),
+        14: Merged(world.tick(), f"also {pick}"),
+    }
+    world.say(asked[kind])
+    for effect in world.take(ProposePlan):
+        if not effect.joins or pick % 3 == 0:
+            world.say(PlanningFailed(world.tick(), Failure("no_playbook", "nothing fits")))
+        elif world.state.graph is not None:
+            world.say(PlanPatched(world.tick(), added(world.state.graph, f"m{world.now}"), ()))
+
+
+def added(plan: Graph, name: str) -> Graph:
+    """The plan with one step more."""
+    made = plan.to_json()["plan"]
+    return graph(*made["steps"], step(name))
 
 
 def answer_somehow(world: World, step_id: str, pick: int) -> None:
@@ -74,7 +115,7 @@ def answer_somehow(world: World, step_id: str, pick: int) -> None:
         world.answer(step_id, pick)
 
 
-@given(plans(), MOVES)
+@given(plans(), STEERED)
 def test_replaying_the_events_gives_the_live_state(plan: Graph, moves: list[tuple[int, int]]) -> None:
     world = World()
     world.submit(plan)
@@ -82,7 +123,7 @@ def test_replaying_the_events_gives_the_live_state(plan: Graph, moves: list[tupl
     assert fold(world.events).facts() == world.state.facts()
 
 
-@given(plans(), MOVES)
+@given(plans(), STEERED)
 def test_every_prefix_of_the_events_can_be_recovered_and_brought_to_an_end(
     plan: Graph, moves: list[tuple[int, int]]
 ) -> None:
@@ -144,7 +185,7 @@ def test_every_turn_ends_with_exactly_one_answer(plan: Graph, moves: list[tuple[
     assert kinds[-1].removeprefix("interaction.") in {"completed", "failed", "cancelled"}
 
 
-@given(plans(), MOVES, st.integers(0, 30))
+@given(plans(), STEERED, st.integers(0, 30))
 def test_a_refusal_changes_nothing_and_asks_for_nothing(plan: Graph, moves: list[tuple[int, int]], pick: int) -> None:
     world = World()
     world.submit(plan)
@@ -164,7 +205,7 @@ def test_a_refusal_changes_nothing_and_asks_for_nothing(plan: Graph, moves: list
         assert not decision.effects
 
 
-@given(plans(), MOVES)
+@given(plans(), STEERED)
 def test_an_interaction_that_is_not_final_runs_waits_or_is_being_explained(
     plan: Graph, moves: list[tuple[int, int]]
 ) -> None:
@@ -179,7 +220,7 @@ def test_an_interaction_that_is_not_final_runs_waits_or_is_being_explained(
         assert state.waiting or state.explaining
 
 
-@given(plans(), MOVES)
+@given(plans(), STEERED)
 def test_counters_agree_with_the_steps(plan: Graph, moves: list[tuple[int, int]]) -> None:
     world = World()
     world.submit(plan)
@@ -194,6 +235,8 @@ def finish(world: World) -> None:
     for _ in range(1000):
         if world.state.final:
             return
+        if world.state.state is InteractionState.PAUSED:
+            world.say(ResumeRequested(world.tick()))
         for _ in world.take(ProposePlan):
             world.say(PlanningFailed(world.tick(), Failure("no_playbook", "nothing fits")))
         for name in sorted(world.state.waiting):

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 import trio
+from trio.testing import MockClock
 
 from orchestrald.errors import DamagedReference, NotFound, StoreError
 from orchestrald.store import durable
 from orchestrald.store.memory import MemoryReferences
-from orchestrald.store.references import References, sweep
+from orchestrald.store.references import JUST_NOW_S, References, sweep
 
 
 @pytest.fixture
@@ -126,3 +127,48 @@ async def test_what_a_crash_left_half_written_is_swept_away(folder: Path) -> Non
     sweep(folder)
     assert len(files(folder)) == 1
     assert await references.get(digest) == b"hello"
+
+
+async def test_content_is_removed_once_it_is_not_new_any_more(references: Any, autojump_clock: MockClock) -> None:
+    digest = await references.put(b"hello")
+    assert not await references.remove(digest), "who stored it may be about to name it"
+    assert await references.get(digest) == b"hello"
+    await trio.sleep(JUST_NOW_S / 2)
+    await references.put(b"hello")
+    await trio.sleep(JUST_NOW_S / 2 + 1)
+    assert not await references.remove(digest), "somebody stored it again meanwhile"
+    await trio.sleep(JUST_NOW_S)
+    assert await references.remove(digest)
+    with pytest.raises(NotFound):
+        await references.get(digest)
+    assert await references.remove(digest), "what is not there is as good as removed"
+    assert await references.put(b"hello") == digest
+    assert await references.get(digest) == b"hello"
+
+
+async def test_content_that_is_stored_while_it_is_being_removed_is_there_afterwards(
+    folder: Path, autojump_clock: MockClock
+) -> None:
+    references = References(folder)
+    for n in range(50):
+        digest = await references.put(b"again")
+        await trio.sleep(JUST_NOW_S + 1)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(references.remove if n % 2 else references.put, digest if n % 2 else b"again")
+            nursery.start_soon(references.put if n % 2 else references.remove, b"again" if n % 2 else digest)
+        assert await references.get(digest) == b"again"
+
+
+async def test_what_is_stored_is_listed_from_a_moment_on(references: Any) -> None:
+    stored = {await references.put(content) for content in (b"a", b"b")}
+    assert set(await references.digests(0)) == stored
+    if isinstance(references, References):
+        assert await references.digests(2**62) == []
+
+
+async def test_files_of_others_in_the_folder_are_no_references(folder: Path) -> None:
+    references = References(folder)
+    digest = await references.put(b"a")
+    (folder / "ab").mkdir(exist_ok=True)
+    (folder / "ab" / "notes.txt").write_text("mine", encoding="utf-8")
+    assert await references.digests(0) == [digest]
