@@ -8,6 +8,7 @@ Rules of this file:
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import sys
@@ -50,6 +51,7 @@ def _approval(client: Client, interaction_id: str, row: Row, screen: Terminal) -
     if found is None:
         return True
     screen.print(*approval_lines(found))
+    forget_typed_ahead()
     while True:
         word = read_line(screen, "Run it? [y]es, [n]o, Enter decides later: ").strip().lower()
         if not word:
@@ -57,6 +59,14 @@ def _approval(client: Client, interaction_id: str, row: Row, screen: Terminal) -
         if word in {"y", "yes", "n", "no"}:
             decide(client, found, "approve" if word.startswith("y") else "deny")
             return True
+
+
+def forget_typed_ahead() -> None:
+    """Nobody can have meant what they typed before they saw what it is about: a pasted `y` approves nothing."""
+    import termios
+
+    with contextlib.suppress(termios.error, OSError, ValueError):
+        termios.tcflush(sys.stdin.fileno(), termios.TCIFLUSH)
 
 
 def find_approval(client: Client, interaction_id: str, step_id: str) -> dict[str, Any] | None:

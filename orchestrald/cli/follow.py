@@ -15,6 +15,7 @@ from orchestrald.client import Refused, Unreachable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType, TracebackType
 
     from orchestrald.cli.board import Row
@@ -57,14 +58,29 @@ def _leave(_number: int, _frame: FrameType | None) -> None:
 
 
 class Follower:
-    """One interaction, followed to its end. `screen` is where questions are asked; None means that nobody is there."""
+    """One interaction, followed to its end. `screen` is where questions are asked; None means that nobody is there.
 
-    def __init__(self, client: Client, interaction_id: str, display: Quiet, screen: Terminal | None) -> None:
+    `advice` says how what stays open can be answered. `lets_go`: a wait for an external event ends the following too,
+    as somebody who can only type here could never cause it otherwise.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        interaction_id: str,
+        display: Quiet,
+        screen: Terminal | None,
+        *,
+        advice: Callable[[str, Row], str] | None = None,
+        lets_go: bool = False,
+    ) -> None:
         self.board = Board(interaction_id)
         self._client = client
         self._id = interaction_id
         self._display = display
         self._screen = screen
+        self._advice = advice or how_to_answer
+        self._lets_go = lets_go
         self._left_open: set[tuple[str, int, int, str]] = set()
         self._past_end = False
         self._heard_at = time.monotonic()
@@ -147,8 +163,17 @@ class Follower:
             else:
                 self._left_open.add(self._key(row))
             return False
-        told = not self._display.wants_events or time.monotonic() - self._heard_at > SETTLE_S
-        return told and self.board.state == "waiting" and bool(self.board.asking)
+        if self.board.state != "waiting":
+            return False
+        silent = time.monotonic() - self._heard_at > SETTLE_S
+        if self.board.asking:
+            return silent or not self._display.wants_events
+        return silent and self._lets_go and bool(self._expecting())
+
+    def _expecting(self) -> list[Row]:
+        """The steps that wait for an external event."""
+        rows = self.board.rows.values()
+        return [row for row in rows if row.state == "waiting" and (row.question or {}).get("kind") == "event"]
 
     def _waits(self) -> int:
         self._display.pause()
@@ -156,10 +181,12 @@ class Follower:
         self._display.finish(snapshot, self.board)
         asking = self.board.asking
         for row in asking[:SHOWN_QUESTIONS]:
-            sys.stderr.write(f"{safe(row.step_id)} waits for a person: {how_to_answer(self._id, row)}\n")
+            sys.stderr.write(f"{safe(row.step_id)} waits for a person: {self._advice(self._id, row)}\n")
         if len(asking) > SHOWN_QUESTIONS:
             more = plural(len(asking) - SHOWN_QUESTIONS, "step")
             sys.stderr.write(f"and {more} more: orchestral show {self._id}\n")
+        for row in self._expecting()[:SHOWN_QUESTIONS]:
+            sys.stderr.write(f"{safe(row.step_id)} waits for an event: {self._advice(self._id, row)}\n")
         return WAITS
 
     def _interrupted(self) -> int | None:
@@ -206,4 +233,6 @@ def how_to_answer(interaction_id: str, row: Row) -> str:
         return f"orchestral approve {interaction_id} {step}   (or deny; orchestral approvals shows what will run)"
     if kind == "interrupted":
         return f"orchestral respond {interaction_id} --step {step} --retry   (or --skip, --fail)"
+    if kind == "event":
+        return "orchestral emit " + safe((row.question or {}).get("event_kind") or "KIND")
     return f"orchestral respond {interaction_id} --step {step} YOUR ANSWER"

@@ -6,7 +6,7 @@ import sys
 import time
 
 from orchestrald.cli.command import OK, Command, add_json, connect, print_json
-from orchestrald.cli.find import find_interaction
+from orchestrald.cli.find import find_interaction, find_thread
 from orchestrald.cli.terminal import Terminal
 from orchestrald.cli.text import ago, duration, fit, safe, table
 
@@ -22,7 +22,7 @@ def _configure_list(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--state", action="append", choices=STATES, metavar="STATE", help=f"only these: {', '.join(STATES)}"
     )
-    parser.add_argument("--thread", metavar="ID", help="only this thread's")
+    parser.add_argument("--thread", metavar="ID", help="only this thread's (orchestral threads lists them)")
     parser.add_argument(
         "--limit", "-n", type=int, default=20, metavar="N", help="at most this many, 1 to 500 (default: 20)"
     )
@@ -32,9 +32,8 @@ def _configure_list(parser: ArgumentParser) -> None:
 
 def _list(args: Namespace) -> int:
     client = connect(args)
-    found = client.call(
-        "interaction.list", state=args.state, thread_id=args.thread, limit=args.limit, cursor=args.cursor
-    )
+    thread_id = find_thread(client, args.thread) if args.thread else None
+    found = client.call("interaction.list", state=args.state, thread_id=thread_id, limit=args.limit, cursor=args.cursor)
     if args.json:
         print_json(found)
         return OK

@@ -11,8 +11,8 @@ from __future__ import annotations
 import os
 import sys
 
-from orchestrald.cli.command import AT_FAULT_IS_DAEMON, BAD_REQUEST, DAEMON_TROUBLE, INTERRUPTED, UNREACHABLE
-from orchestrald.client import ClientError, Dropped, Refused, Unreachable
+from orchestrald.cli.command import BAD_REQUEST, INTERRUPTED
+from orchestrald.client import ClientError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,12 +24,14 @@ if TYPE_CHECKING:
 GROUPS: dict[str, dict[str, str]] = {
     "do something": {
         "run": "run",
+        "repl": "repl",
         "plan": "plan",
         "call": "call",
         "schedule": "schedule",
     },
     "see what happened": {
         "list": "interactions",
+        "threads": "threads",
         "show": "show",
         "watch": "run",
         "events": "events",
@@ -41,6 +43,12 @@ GROUPS: dict[str, dict[str, str]] = {
         "approve": "answers",
         "deny": "answers",
         "respond": "answers",
+        "emit": "emit",
+        "pause": "steer",
+        "resume": "steer",
+        "skip": "steer",
+        "retry": "steer",
+        "fork": "steer",
         "cancel": "interactions",
     },
     "know your tools": {
@@ -87,12 +95,9 @@ def dispatch(argv: Sequence[str]) -> int:
     except SystemExit as leaving:  # argparse's way to say that it has printed the help or a usage error
         return leaving.code if isinstance(leaving.code, int) else 0
     except ClientError as error:
-        _complain(error)
-        if isinstance(error, Unreachable | Dropped):
-            return UNREACHABLE
-        if isinstance(error, Refused) and error.kind in AT_FAULT_IS_DAEMON:
-            return DAEMON_TROUBLE
-        return BAD_REQUEST
+        from orchestrald.cli.problems import complain
+
+        return complain(error)
 
 
 def _dispatch(argv: list[str]) -> int:
@@ -174,10 +179,3 @@ def _unknown(name: str) -> int:
         says = "Options follow the command; orchestral --help lists the commands."
     sys.stderr.write(f"orchestral: there is no command {safe(name)}. {says}\n")
     return BAD_REQUEST
-
-
-def _complain(error: ClientError) -> None:
-    from orchestrald.cli.problems import complaint
-    from orchestrald.cli.terminal import Terminal
-
-    Terminal(sys.stderr).print(*complaint(error))

@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+import sys
+
+from orchestrald.cli.command import AT_FAULT_IS_DAEMON, BAD_REQUEST, DAEMON_TROUBLE, UNREACHABLE
 from orchestrald.cli.text import safe, safe_lines
-from orchestrald.client import ClientError, Refused
+from orchestrald.client import ClientError, Dropped, Refused, Unreachable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from orchestrald.cli.terminal import Line
+
+
+def complain(error: ClientError) -> int:
+    """Tell it; the exit code that says who must act."""
+    from orchestrald.cli.terminal import Terminal
+
+    Terminal(sys.stderr).print(*complaint(error))
+    if isinstance(error, Unreachable | Dropped):
+        return UNREACHABLE
+    return DAEMON_TROUBLE if isinstance(error, Refused) and error.kind in AT_FAULT_IS_DAEMON else BAD_REQUEST
 
 
 def complaint(error: ClientError) -> list[Line]:

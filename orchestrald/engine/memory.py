@@ -4,8 +4,8 @@ Rules of this file:
 
 - Every write is an event; the rows are its projection (`store.kept`), so there is one history and no second truth.
 - A plan sees what was kept when it was adopted: `freeze` puts it into the graph, and so into the event of the adoption.
-- Nothing is evicted: an owner that is full refuses a new key, in words. Clients are counted one at a time; steps that
-  end at the same moment may pass the limit together, by as many keys as they are.
+- Nothing is evicted: an owner that is full refuses a new key, in words. Clients are counted one at a time, actions when
+  they end; those that end at the same moment, and waits, may pass the limit by as many keys as they are.
 """
 
 from collections.abc import Callable

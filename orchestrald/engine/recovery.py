@@ -73,9 +73,11 @@ async def hydrate(events: list[Event], references: ReferenceStore, *, to_show: b
     for digest in _digests(events):
         try:
             loaded[digest] = from_json(await references.get(digest))
-        except (NotFound, DamagedReference):
+        except (NotFound, DamagedReference) as error:
             if not (to_show and _ended(events)):
                 raise
+            if isinstance(error, DamagedReference):
+                loaded[digest] = None  # it was not pruned, and who asks for it will hear what it is
     if len(events) <= BUSY_EVENTS:
         return fold(events, loaded)
     return await trio.to_thread.run_sync(fold, events, loaded)

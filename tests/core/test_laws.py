@@ -48,6 +48,8 @@ def plans(draw: st.DrawFn) -> Graph:
             made = {"id": made["id"], "kind": "wait_user", "depends_on": made["depends_on"]}
         if made.get("action") == "work" and before and draw(st.booleans()):
             made["params"] = {"x": f"{{{{{draw(st.sampled_from(before))}}}}}"}
+        if draw(st.integers(0, 3)) == 0:
+            made["remember"] = {"thread.k": draw(st.sampled_from(["", "n"])) if "action" in made else ""}
         steps.append(made)
     return graph(*steps)
 
@@ -249,3 +251,16 @@ def finish(world: World) -> None:
             world.say(TimerFired(world.now, name))
         world.explain()
     raise AssertionError(f"it never ends: {world.state.state}, {world.states()}")
+
+
+@given(plans(), MOVES)
+def test_what_is_remembered_is_written_once_right_behind_the_success_that_has_it(plan: Graph, moves: Any):
+    world = World()
+    world.submit(plan)
+    play(world, moves)
+    events = world.events
+    remembering = {node.id for node in plan.nodes if node.remember}
+    succeeded = [i for i, e in enumerate(events) if e.type == "step.succeeded" and e.step_id in remembering]
+    written = [i for i, e in enumerate(events) if e.type == "memory.set"]
+    assert written == [i + 1 for i in succeeded]
+    assert [events[i].step_id for i in written] == [events[i].step_id for i in succeeded]

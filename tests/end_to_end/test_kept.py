@@ -153,3 +153,25 @@ def test_a_dialogue_is_what_was_said_and_survives_a_kill(place: Daemon) -> None:
     assert newest == said[-1:]
     with pytest.raises(Refused, match="no thread"):
         place.call("thread.dialogue", thread_id="nobody")
+
+
+def test_what_is_past_its_moment_and_what_nobody_names_goes_at_the_next_start(place: Daemon) -> None:
+    brief = place.call("reference.put", text="brief", until=1)
+    kept = place.call("reference.put", text="kept", keep=True)
+    used = place.run(echo("a", "x" * 5000))
+    last = place.events()[-1]["seq"]
+    place.kill()
+    folder = Path(place.paths.references)
+    orphan = folder / "ab" / ("c" * 62)
+    orphan.parent.mkdir(exist_ok=True)
+    orphan.write_bytes(b"a crash left it")
+    place.start()
+    gone = place.call("events.list", after_seq=last, types=["artifact.deleted"], wait_ms=20_000)["events"]
+    assert [(event["data"]["digest"], event["data"]["reason"]) for event in gone] == [(brief["digest"], "expired")]
+    assert not orphan.exists()
+    restart(place)
+    with pytest.raises(Refused, match="no reference"):
+        place.call("reference.get", digest=brief["digest"])
+    assert place.call("reference.get", digest=kept["digest"])["text"] == "kept"
+    (stored,) = [step["stored"] for step in used["steps"]]
+    assert place.call("reference.get", digest=stored["digest"])["size"] == stored["size"]

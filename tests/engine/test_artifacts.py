@@ -9,7 +9,7 @@ from trio.testing import MockClock
 from orchestrald.core.interaction import Interaction
 from orchestrald.engine.engine import Engine
 from orchestrald.engine.snapshot import snapshot
-from orchestrald.errors import NotFound, WrongState
+from orchestrald.errors import DamagedReference, NotFound, WrongState
 from orchestrald.runner.base import Succeeded
 from support.rig import Gate, Rig, step
 
@@ -145,6 +145,19 @@ async def test_what_a_crash_left_without_a_reference_goes_at_the_next_start(
         await trio.sleep(1)
         assert orphan not in rig.references.contents
         assert digest in rig.references.contents
+
+
+async def test_what_is_over_can_be_looked_at_also_when_an_output_of_it_is_damaged(
+    rig: Rig, autojump_clock: MockClock
+) -> None:
+    async with rig.running() as engine:
+        state = await rig.run(step("a"))
+        for digest in rig.references.contents:
+            rig.references.contents[digest] = b"something else"
+        (a,) = await steps_of(engine, state.id)
+        assert "pruned" not in a["stored"]
+        with pytest.raises(DamagedReference):
+            await engine.retry(state.id, "a", "uid:0")
 
 
 async def test_a_damaged_reference_ends_the_interaction_that_needs_it_and_no_other(

@@ -88,7 +88,7 @@ def an_interrupted_one_is_gone_first(history: History) -> Iterator[str]:
             interrupts[it] = event.data.get("interrupts", [])
         elif event.type in {"interaction.planning", "plan.adopted"}:
             for name in interrupts.pop(it, []):
-                if name not in ended:
+                if name in history.interactions and name not in ended:
                     yield f"{it} started before {name}, which it interrupted, had ended"
 
 

@@ -38,16 +38,22 @@ class Disk:
     async def append(self, batch: Batch) -> Sequence[Event]:
         await self._life.instant("append")
         self._refuse()
+        if self._life.world.weather.commit_seconds or self._writer.locked():
+            events = await self._take_time(batch)
+        else:
+            events = await self._kept.append(batch)
+        await self._life.instant("committed")
+        return events
+
+    async def _take_time(self, batch: Batch) -> Sequence[Event]:
         with trio.CancelScope(shield=True) as taken:  # what is taken is written, whoever still waits for it
             self._life.until_the_cut(taken, self._in_hand)
             async with self._writer:
                 self._holds = taken
-                if seconds := self._life.world.weather.commit_seconds:
-                    await trio.sleep(seconds)
+                await trio.sleep(self._life.world.weather.commit_seconds)
                 self._refuse()
-                events = await self._kept.append(batch)
-        await self._life.instant("committed")
-        return events
+                return await self._kept.append(batch)
+        raise StoreError("The power is gone.")
 
     def _in_hand(self, taken: trio.CancelScope) -> bool:
         """Whether this one survives the cut: it has been given to the device, and the device had the time."""

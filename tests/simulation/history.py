@@ -26,6 +26,8 @@ class History:
     waits: dict[str, list[str]] = field(default_factory=dict)
     """By the table of waits: which steps of each interaction wait."""
 
+    _folded: dict[str, Interaction] = field(default_factory=dict)
+
     @cached_property
     def interactions(self) -> dict[str, list[Event]]:
         found: dict[str, list[Event]] = {}
@@ -56,6 +58,17 @@ class History:
         return self.steps.get(key, [])
 
     def state(self, interaction_id: str, last_seq: int | None = None) -> Interaction:
-        """The interaction as its events say, up to `last_seq`, or all of them."""
+        """The interaction as its events say, up to `last_seq`, or all of them. Raises IllegalMove."""
+        if last_seq is None and interaction_id in self._folded:
+            return self._folded[interaction_id]
         events = self.interactions[interaction_id]
-        return fold([e for e in events if last_seq is None or e.seq <= last_seq], self.loaded)
+        state = fold([e for e in events if last_seq is None or e.seq <= last_seq], self.loaded)
+        if last_seq is None:
+            self._folded[interaction_id] = state
+        return state
+
+    def forget(self) -> None:
+        """Look again: the events are others than before."""
+        self._folded.clear()
+        self.__dict__.pop("interactions", None)
+        self.__dict__.pop("steps", None)

@@ -18,8 +18,11 @@ from orchestrald.engine.engine import Engine
 from orchestrald.engine.submissions import Policies
 from orchestrald.errors import StoreError
 from orchestrald.interpreter.rules import RulesInterpreter
-from orchestrald.server.methods import table
-from orchestrald.server.ring import Ring
+from orchestrald.protocol.messages import METHODS
+from orchestrald.server.methods.approvals import Approvals
+from orchestrald.server.methods.events import Events
+from orchestrald.server.methods.interactions import Interactions
+from orchestrald.server.methods.threads import Threads
 from simulation.disk import Disk, References
 from simulation.performance import INLINE_BYTES, Company, Planner
 
@@ -30,6 +33,17 @@ GATE = Rules(unattended="deny", expires_us=200_000_000)
 
 if TYPE_CHECKING:
     from simulation.world import World
+
+
+_NOBODY: Any = None
+_FAMILIES = (Interactions, Approvals, Events, Threads)
+_METHODS = {
+    name: (i, name.replace(".", "_"))
+    for name in METHODS
+    for i, family in enumerate(_FAMILIES)
+    if hasattr(family, name.replace(".", "_"))
+}
+"""What clients call in a scenario: the family of methods, and the method. To make the whole table costs too much."""
 
 
 class _Silent:
@@ -69,8 +83,9 @@ class Life:
             max_interactions_per_thread=MAX_IN_THREAD,
             gate=lambda: GATE,
         )
-        ring = Ring(world.kept.reader, last_seq=0)
-        self.methods = table(self.engine, ring, world)  # type: ignore[arg-type]  # nobody asks the daemon about itself
+        e = self.engine
+        families = (Interactions(e), Approvals(e), Events(e, _NOBODY), Threads(e))
+        self.methods = {name: getattr(families[family], attribute) for name, (family, attribute) in _METHODS.items()}
 
     def started(self, _value: None = None) -> None:
         """What trio's TaskStatus has: the engine says that it has recovered."""

@@ -70,8 +70,10 @@ class World:
                 self._begin_life()
                 nursery.start_soon(self._lives)
                 async with trio.open_nursery() as clients:
-                    for operation in self.scenario.operations:
-                        clients.start_soon(self._happen, operation)
+                    for operation in self.scenario.operations:  # in the order of their moments
+                        if operation.at > trio.current_time():
+                            await trio.sleep_until(operation.at)
+                        clients.start_soon(operation.happen, self)
                 self._clear_up()
                 await self._settle()
                 nursery.cancel_scope.cancel()
@@ -96,10 +98,6 @@ class World:
         waits = {name: [row[2] for row in rows] for name, rows in journal.waiting.waits.items() if rows}
         about = self.scenario
         return History(events, self.testimony, journal.interactions, loaded, about.slots, about.policy, waits)
-
-    async def _happen(self, operation: Any) -> None:
-        await trio.sleep_until(operation.at)
-        await operation.happen(self)
 
     # --- what clients do ----------------------------------------------------------------------------------------
 
