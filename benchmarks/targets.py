@@ -39,6 +39,8 @@ SANDBOX = Bound("≤", 2.5)
 """A run under the whole policy, of one under the least that bwrap can do."""
 SCALE = Bound("≤", 1.3)
 """A step of a plan of 10,000, of a step of a plan of 100 of the same shape."""
+CROWD = Bound("≤", 1.2)
+"""An interaction in a store where 100,000 are over, of one in an empty store."""
 CLIENT = Bound("≤", 2)
 """`orchestral status`, of a bare `python -c pass`."""
 LIMIT = Bound("≤", 1)
@@ -49,3 +51,4 @@ READY_S = 0.5
 REST_MB = 45.0
 BUSY_MB = 80.0
 STEP_BYTES = 1024.0
+WAITING_BYTES = 5000.0

@@ -10,7 +10,7 @@ from pathlib import Path
 import trio
 
 from orchestrald import home, logs
-from orchestrald.config import load
+from orchestrald.config_file import load
 from orchestrald.errors import AlreadyRunning, ConfigError, OrchestralError, SchemaTooNew
 from orchestrald.hardening import harden
 from orchestrald.paths import Paths

@@ -4,23 +4,18 @@ Rules of this file:
 
 - The models below are the settings; configs/orchestral.yaml lists each with its default and a test compares the two.
 - An unknown key is an error that names the nearest one: a misspelt setting that is ignored is one that fails open.
-- A missing file is the defaults; an empty file is the defaults too.
 """
 
-import difflib
 import hashlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from orchestrald.core.approval import Rule, Rules, Word
 from orchestrald.core.model import ActionSpec, Seconds, parse_duration
-from orchestrald.errors import ConfigError
 from orchestrald.hookspecs import Confinement
 from orchestrald.manifest_model import Size
-from orchestrald.protocol.strict_yaml import NotStrictYaml, loads
 
 
 class Section(BaseModel):
@@ -249,56 +244,3 @@ def gate(config: Config, specs: Mapping[str, ActionSpec]) -> Rules:
 def _policy(config: Config, spec: ActionSpec) -> str:
     about = (spec.plugin, spec.version, spec.digest, confinement(config, spec.plugin))
     return hashlib.sha256(repr(about).encode()).hexdigest()[:16]
-
-
-def load(path: Path, environ: Mapping[str, str]) -> Config:
-    """The configuration in `path` with the environment's overrides. Raises ConfigError naming every fault."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        text = ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from error
-    return parse(text, environ, str(path))
-
-
-def parse(text: str, environ: Mapping[str, str], name: str) -> Config:
-    """Pure part of `load`. ORCHESTRAL_LOG_FILE and ORCHESTRAL_LOG_LEVEL win over the file."""
-    try:
-        raw = loads(text.encode()).value
-    except NotStrictYaml as error:
-        raise ConfigError(f"{name}: {error}") from error
-    raw = {} if raw is None else raw
-    if not isinstance(raw, dict):
-        raise ConfigError(f"{name} holds no settings: it must be a mapping of sections.")
-    for variable, key in (("ORCHESTRAL_LOG_FILE", "log_file"), ("ORCHESTRAL_LOG_LEVEL", "log_level")):
-        section = raw.setdefault("observability", {})
-        if environ.get(variable) and isinstance(section, dict):
-            section[key] = environ[variable]
-    try:
-        return Config.model_validate(raw)
-    except ValidationError as error:
-        faults = "\n".join(_fault(item) for item in error.errors(include_url=False))
-        raise ConfigError(f"{name} cannot be used:\n{faults}") from error
-
-
-def _fault(item: Any) -> str:
-    where = ".".join(str(part) for part in item["loc"])
-    if item["type"] != "extra_forbidden":
-        return f"  {where}: {item['msg']}"
-    key, known = str(item["loc"][-1]), _keys(item["loc"][:-1])
-    close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    hint = f"did you mean {close[0]}?" if close else f"known here: {', '.join(sorted(known))}"
-    return f"  {where}: there is no such key; {hint}"
-
-
-def _keys(path: tuple[Any, ...]) -> list[str]:
-    """The keys that the section at `path` has; a part that is a plugin's name is passed over."""
-    model: type[BaseModel] = Config
-    for part in path:
-        field = model.model_fields.get(str(part))
-        if field is None:
-            model = Grant
-        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            model = field.annotation
-    return list(model.model_fields)

@@ -205,6 +205,26 @@ class Action:
     confinement: Callable[[Confinement, str], Confinement] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A step waits for a person. `kind` says for what: input, clarification, approval, interrupted.
+
+    `prompt` is the question; what would run is not in it, as a notice may travel far: `orchestral show` shows that to
+    whoever may see it. `title` is what the interaction is about; empty if nobody has said so.
+    """
+
+    interaction_id: str
+    thread_id: str
+    step_id: str
+    kind: str
+    prompt: str
+    title: str = ""
+
+
+Notifier = Callable[[Notice], Awaitable[None]]
+"""Tells a person, in its own way. It has ten seconds; what it raises is logged, and hurts nobody."""
+
+
 class Hooks:
     """Every hook. plugins/README.md documents each with its exact arguments, and a test compares."""
 
@@ -212,6 +232,11 @@ class Hooks:
     def register_policies(self, register: Callable[[str, Policy], None], settings: Mapping[str, Any]) -> None:
         """Call `register` with the name of each concurrency policy and its function: what becomes of a new input while
         something is active in its thread. It is called in the daemon's loop, so it must be quick, and touch nothing."""
+
+    @hookspec
+    def register_notifiers(self, register: Callable[[Notifier], None], settings: Mapping[str, Any]) -> None:
+        """Call `register` with each async function that tells a person when a step waits for one. It is called once for
+        each question, after it is durable, and not again when the daemon restarts."""
 
     @hookspec
     def register_actions(self, register: Callable[[Action], None], settings: Mapping[str, Any]) -> None:

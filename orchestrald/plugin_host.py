@@ -19,7 +19,7 @@ from orchestrald.actions import LoadedAction
 from orchestrald.core import schema
 from orchestrald.core.concurrency import BUILT_IN, Policy
 from orchestrald.core.model import ActionSpec
-from orchestrald.hookspecs import Action, Hooks
+from orchestrald.hookspecs import Action, Hooks, Notifier
 from orchestrald.manifest import ExternalAction
 
 log = logging.getLogger("orchestrald.plugins")
@@ -37,6 +37,7 @@ class InProcess(NamedTuple):
     actions: tuple[LoadedAction, ...]
     problem: str = ""
     policies: Mapping[str, Policy] = MappingProxyType({})
+    notifiers: tuple[Notifier, ...] = ()
 
 
 class PluginHost:
@@ -61,6 +62,11 @@ class PluginHost:
 
     def get(self, name: str) -> LoadedAction | None:
         return self._actions.get(name)
+
+    @property
+    def notifiers(self) -> list[Notifier]:
+        """All that want to be told when a step waits for a person; empty when none does."""
+        return [notifier for plugin in self._in_process for notifier in plugin.notifiers]
 
     def groups(self, name: str) -> list[tuple[str, int]]:
         action = self._actions.get(name)
@@ -94,7 +100,8 @@ class PluginHost:
         try:
             found = collect(point.load(), point.name, self._settings.get(point.name, {}))
             actions = tuple(_loaded(action, point.name, version) for action in found.actions)
-            return InProcess(point.name, version, actions, policies=found.policies)
+            notifiers = tuple(found.notifiers)
+            return InProcess(point.name, version, actions, policies=found.policies, notifiers=notifiers)
         except Exception as error:  # noqa: BLE001  a plugin's bug must not stop the daemon or the other plugins
             log.warning("plugin %s left out: %s: %s", point.name, type(error).__name__, error)
             return InProcess(point.name, version, (), f"{type(error).__name__}: {error}")
@@ -114,6 +121,7 @@ class Collected(NamedTuple):
 
     actions: list[Action]
     policies: dict[str, Policy]
+    notifiers: list[Notifier]
 
 
 def collect(plugin: object, name: str, settings: Mapping[str, Any]) -> Collected:
@@ -122,9 +130,10 @@ def collect(plugin: object, name: str, settings: Mapping[str, Any]) -> Collected
     hooks.add_hookspecs(Hooks)
     hooks.register(plugin, name)
     hooks.check_pending()
-    found = Collected([], {})
+    found = Collected([], {}, [])
     hooks.hook.register_actions(register=found.actions.append, settings=settings)
     hooks.hook.register_policies(register=found.policies.__setitem__, settings=settings)
+    hooks.hook.register_notifiers(register=found.notifiers.append, settings=settings)
     for action in found.actions:
         for problem in [*schema.check(action.input_schema), *schema.check(action.output_schema)]:
             raise ValueError(f"{action.name}: {problem}")

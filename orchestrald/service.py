@@ -21,7 +21,8 @@ from typing import Any
 import trio
 
 from orchestrald import logs
-from orchestrald.config import Config, confinement, gate, load
+from orchestrald.config import Config, confinement, gate
+from orchestrald.config_file import load
 from orchestrald.engine.clock import SystemClock
 from orchestrald.engine.engine import Engine
 from orchestrald.engine.schedules import Schedules
@@ -135,6 +136,7 @@ class Service:
             max_replans=runtime.max_replans,
             retain_unmatched=self.config.events.retain_unmatched,
             gate=lambda: self.gate,
+            notifiers=lambda: self.host.notifiers,
         )
         self.schedules = Schedules(self.engine)
 

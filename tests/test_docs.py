@@ -204,7 +204,10 @@ def test_every_key_of_a_grant_is_explained() -> None:
     assert [key for key in Grant.model_fields if key not in text] == []
 
 
-@pytest.mark.parametrize("module", ["orchestrald_echo", "orchestrald_files.settings", "orchestrald_shell.settings"])
+@pytest.mark.parametrize(
+    "module",
+    ["orchestrald_echo", "orchestrald_files.settings", "orchestrald_notify.settings", "orchestrald_shell.settings"],
+)
 def test_every_setting_of_a_bundled_plugin_is_documented(module: str) -> None:
     model: type[BaseModel] = importlib.import_module(module).Settings
     text = read("plugins/README.md")

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from typing import Any
 
+    from orchestrald.cli.terminal import Line
+
 
 def _approvals(args: Namespace) -> int:
     rows = connect(args).call("approval.list")["approvals"]
@@ -31,13 +33,23 @@ def _approvals(args: Namespace) -> int:
     if not rows:
         out.print("Nothing waits for an approval.")
     for row in rows:
-        asked = ago(row.get("asked_at", 0), time.time_ns() // 1000)
-        out.print([(f"{safe(row['interaction_id'])} {safe(row['step_id'])}", "bold"), (f"  asked {asked}", "dim")])
+        out.print([(f"{safe(row['interaction_id'])} {safe(row['step_id'])}", "bold")], *about(row))
         out.print(*approval_lines(row))
         out.print(
             [(f"  orchestral approve {safe(row['interaction_id'])} {safe(row['step_id'])}   (or deny)", "dim")], ""
         )
     return OK
+
+
+def about(approval: dict[str, Any]) -> list[Line]:
+    """When it was asked, until when it can be answered, and where."""
+    now = time.time_ns() // 1000
+    said = [f"asked {ago(approval.get('asked_at', now), now)}"]
+    if approval.get("expires_at"):
+        said.append(f"expires {ago(approval['expires_at'], now)}")
+    if approval.get("thread_id"):
+        said.append(f"thread {safe(approval['thread_id'])}")
+    return [[("  " + ", ".join(said), "dim")]]
 
 
 def _configure_decision(parser: ArgumentParser) -> None:
@@ -67,7 +79,7 @@ def _decide(args: Namespace, decision: str) -> int:
         )
     screen = Terminal(sys.stderr)
     if not args.json:
-        screen.print(*approval_lines(approval))
+        screen.print(*approval_lines(approval), *about(approval))
     if decision == "approve" and not (args.yes or args.digest) and not _confirmed(screen):
         raise BadInput("Not approved; it still waits.", "Without a terminal, say --yes or --digest to approve.")
     decide(client, approval, decision, args.note)

@@ -156,9 +156,16 @@ def event_line(event: dict[str, Any], board: Board) -> Line | None:
         return [(f"{word}: {plural(len(steps), 'step')} ({safe(data.get('planner') or 'handed over')})", "")]
     if kind == "interaction.failed":
         return [(f"failed: {first_line((data.get('error') or {}).get('message', ''))}".rstrip(": "), "bad")]
+    if kind == "interaction.merged":
+        return [(f"joined: {first_line(data.get('intent', ''))}", "")]
+    if kind == "interaction.reopened":
+        return [("is tried again", "wait")]
     if kind.startswith("interaction.") and kind not in {"interaction.planning", "interaction.resumed"}:
         return [(kind.partition(".")[2], STYLE.get(kind.partition(".")[2], ""))]
     return None
+
+
+_SIMPLY = {"step.answered": "was answered", "step.reset": "is to be run again", "step.carried": "keeps its result"}
 
 
 def _step_says(kind: str, data: dict[str, Any], row: Row | None) -> str:  # noqa: PLR0911 -- a table of sentences
@@ -178,8 +185,8 @@ def _step_says(kind: str, data: dict[str, Any], row: Row | None) -> str:  # noqa
             return f"failed and is tried again: {why}"
         case "step.waiting":
             return f"waits: {first_line((data.get('question') or {}).get('prompt', ''))}"
-        case "step.answered":
-            return "was answered"
+        case "step.answered" | "step.reset" | "step.carried":
+            return _SIMPLY[kind]
         case "step.skipped":
             return f"skipped ({safe(data.get('reason', ''))})"
         case "step.violation":

@@ -9,6 +9,7 @@ from orchestrald.cli.board import Board
 from orchestrald.cli.command import OK, BadInput, Command, connect, print_json
 from orchestrald.cli.find import find_interaction
 from orchestrald.cli.follow import how_to_answer
+from orchestrald.cli.hands import TYPES, deeds
 from orchestrald.cli.terminal import Terminal
 from orchestrald.cli.text import ago, safe, safe_lines, size
 from orchestrald.cli.tree import Signs, tree
@@ -16,9 +17,11 @@ from orchestrald.cli.tree import Signs, tree
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
+    from collections.abc import Iterable
     from typing import Any
 
     from orchestrald.cli.terminal import Line
+    from orchestrald.client import Client
 
 FORMATS = ("terminal", "mermaid", "dot", "svg", "json")
 WHOLE = 1_000_000
@@ -56,19 +59,47 @@ def _run(args: Namespace) -> int:
         print_json(snapshot)
         return OK
     out = Terminal(sys.stdout)
-    out.print(*describe(snapshot, time.time_ns() // 1000, out.columns, Signs(unicode=out.unicode)))
+    now = time.time_ns() // 1000
+    out.print(*describe(snapshot, now, out.columns, Signs(unicode=out.unicode), around(client, snapshot, now)))
     if args.outputs:
         _outputs(client, snapshot, out)
     return OK
 
 
-def describe(snapshot: dict[str, Any], now: int, width: int, signs: Signs) -> list[Line]:
+def around(client: Client, snapshot: dict[str, Any], now: int) -> list[Line]:
+    """What there is to know beside its steps: its thread, its place in the queue, and what people did to it."""
+    thread_id, interaction_id = snapshot.get("thread_id"), snapshot["interaction_id"]
+    lines: list[Line] = [[(f"thread {safe(thread_id)}", "dim")]] if thread_id else []
+    if snapshot.get("forked_from"):
+        lines.append([(f"forked from {safe(snapshot['forked_from'])}", "dim")])
+    if snapshot.get("state") == "queued" and thread_id:
+        lines += place(client.call("thread.get", thread_id=thread_id).get("unfinished") or [], interaction_id)
+    page = client.call("events.list", interaction_id=interaction_id, types=TYPES, limit=1000)
+    return lines + deeds(page["events"], now)
+
+
+def place(unfinished: list[dict[str, Any]], interaction_id: str) -> list[Line]:
+    """Where it stands in its thread's queue; nothing when it has just left it. What waits for a person holds up
+    nobody."""
+    ahead: list[dict[str, Any]] = []
+    for each in unfinished:
+        if each["interaction_id"] == interaction_id:
+            number = 1 + sum(one["standing"] == "queued" for one in ahead)
+            behind = f", behind {safe(ahead[-1]['interaction_id'])}" if ahead else ""
+            return [[(f"number {number} in the queue{behind}", "wait")]]
+        if each["standing"] != "waiting":
+            ahead.append(each)
+    return []
+
+
+def describe(snapshot: dict[str, Any], now: int, width: int, signs: Signs, beside: Iterable[Line] = ()) -> list[Line]:
     """The whole tree, full messages of what failed, how to answer what is open, and the answer."""
     board = Board(snapshot["interaction_id"])
     board.snapshot(snapshot)
     begun = ago(snapshot.get("created_at", now), now)
     where = f", on {safe(snapshot['workspace'])}" if snapshot.get("workspace") else ""
     lines: list[Line] = [[(f"{safe(snapshot['interaction_id'])}", "bold"), (f"  began {begun}{where}", "dim")]]
+    lines += [[("  ", ""), *line] for line in beside]
     lines += tree(board, now, width, WHOLE, signs)
     for row in board.rows.values():
         if row.state == "failed" and row.error:

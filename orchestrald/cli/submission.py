@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from orchestrald.client import Client
 
-NO_SEQ_IS_HIGHER = 2**62
+NO_SEQ_IS_HIGHER = 2**52
 
 
 def newest_seq(client: Client) -> int:

@@ -169,6 +169,8 @@ def _row(row: Row, board: Board, now: int, width: int, id_width: int, signs: Sig
     elif row.state == "running" and row.total:
         line.append((" " + bar(row.done or 0, row.total, 12, signs), "run"))
     line += _took(row, now)
+    if row.revision > 1:
+        line.append((f"  run {row.revision}", "dim"))
     line += _says(row, now)
     if not row.error and not row.message and row.action:
         line.append(("  " + safe(row.action), "dim"))

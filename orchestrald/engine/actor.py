@@ -22,6 +22,7 @@ from orchestrald.core.interaction import Interaction
 from orchestrald.core.states import InteractionState
 from orchestrald.core.turn import Refusal
 from orchestrald.engine.clock import Clock
+from orchestrald.engine.letters import Letter, Remember, Reply
 from orchestrald.engine.slots import DaemonSlots, InteractionSlots
 from orchestrald.engine.snapshot import row, wait_rows
 from orchestrald.interpreter.base import Interpreter
@@ -30,10 +31,6 @@ from orchestrald.store.base import Appender, Batch, RequestRow, ThreadRow, WaitR
 log = logging.getLogger("orchestrald.engine")
 
 T = TypeVar("T")
-
-Remember = Callable[[Interaction], RequestRow]
-"""Makes the durable answer of a request from the state that the request led to; committed with its events."""
-
 
 class Performer(Protocol):
     """Who performs an actor's effects: the part of the engine that meets planner, runner and timers."""
@@ -48,35 +45,9 @@ class Performer(Protocol):
 
     def log(self, actor: "Actor", effect: Log) -> None: ...
 
-    def turn_ended(self, actor: "Actor", waits: Sequence[WaitRow] | None) -> None: ...
 
-
-class Reply:
-    """What became of an input whose sender waits for it: set once its events are durable.
-
-    `lost` means that the actor ended first, as the journal failed or the daemon stops: nobody knows what became of it.
-    """
-
-    def __init__(self) -> None:
-        self.lost = False
-        self.refusal: Refusal | None = None
-        self.events: list[Event] = []
-        self._done = trio.Event()
-
-    def set(self) -> None:
-        self._done.set()
-
-    async def wait(self) -> None:
-        await self._done.wait()
-
-
-class Letter:
-    __slots__ = ("happened", "remember", "reply")
-
-    def __init__(self, happened: Input, reply: Reply | None = None, remember: Remember | None = None) -> None:
-        self.happened = happened
-        self.reply = reply
-        self.remember = remember
+TurnEnded = Callable[["Actor", Sequence[WaitRow] | None], None]
+"""All that the actor decided is durable; with the steps that wait from now on, missing when they are as before."""
 
 
 class Actor:
@@ -95,6 +66,7 @@ class Actor:
         interpreter: Interpreter,
         clock: Clock,
         performer: Performer,
+        turn_ended: TurnEnded,
     ) -> None:
         self.state = state
         self.settled = trio.Event()
@@ -110,6 +82,7 @@ class Actor:
         self._interpreter = interpreter
         self._clock = clock
         self._performer = performer
+        self._turn_ended = turn_ended
         self._inbox: list[Letter] = []
         self._listed = tuple((name, run.asked_at) for name, run in state.waiting.items())
         self._mail = trio.Event()
@@ -135,7 +108,7 @@ class Actor:
         self._inbox.append(Letter(happened, reply, remember))
         self._unanswered.append(reply)
         self._mail.set()
-        await reply.wait()
+        await reply.done.wait()
         return reply
 
     async def view(self, show: Callable[[Interaction, int], T]) -> T | None:
@@ -178,7 +151,7 @@ class Actor:
         self.lost = self.busy or not (self.state.final or self.state.resting)
         for reply in self._unanswered:
             reply.lost = True
-            reply.set()
+            reply.done.set()
         self.settled.set()
         self._let_look()
 
@@ -205,11 +178,11 @@ class Actor:
             if letter.reply is not None:
                 self._unanswered.remove(letter.reply)
                 letter.reply.events = events
-                letter.reply.set()
+                letter.reply.done.set()
         self._settle()
         self._turning = False
         self._let_look()
-        self._performer.turn_ended(self, waits)
+        self._turn_ended(self, waits)
 
     def _let_look(self) -> None:
         viewers, self._viewers = self._viewers, []

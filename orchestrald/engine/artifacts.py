@@ -55,6 +55,7 @@ class Artifacts:
         self._clock = clock
         self._timers = timers
         self._retention = retention
+        self._leaving: set[str] = set()
 
     def until(self) -> int | None:
         """When what is stored now may go, if nobody says otherwise."""
@@ -87,6 +88,13 @@ class Artifacts:
         await self._journal.append(Batch([event], request=row(answer) if row else None))
         await self._remove({digest})
         return answer
+
+    async def get(self, digest: str) -> tuple[bytes, ReferenceRow | None]:
+        """Content and its newest row; files of earlier versions have none. Raises NotFound and DamagedReference."""
+        rows = await self._reader.kept.references(digest=digest, limit=1)
+        if not rows and digest in self._leaving:
+            raise NotFound(f"There is no reference {digest}.")
+        return await self._references.get(digest), rows[0] if rows else None
 
     async def _rows_of(self, digest: str) -> list[ReferenceRow]:
         rows: list[ReferenceRow] = []
@@ -129,7 +137,7 @@ class Artifacts:
                 data = [{"digest": digest, "rows": rows, "reason": "expired"} for digest, rows in gone.items()]
                 await self._journal.append(Batch([Event("artifact.deleted", each, "", at=now) for each in data]))
                 await self._remove(gone)
-                log.info("%d references were past their time", len(gone))
+                log.info("references that went, as their time was over: %d", len(gone))
 
     async def _orphans(self) -> None:
         stored = await self._references.digests(await self._reader.kept.since())
@@ -139,7 +147,9 @@ class Artifacts:
     async def _remove(self, digests: Collection[str]) -> None:
         """The content of those that no row names any more."""
         for digest in sorted(set(digests) - await self._reader.kept.named(digests)):
+            self._leaving.discard(digest)
             if not await self._references.remove(digest):
+                self._leaving.add(digest)
                 self._timers.set(self._clock.now() + AGAIN, partial(self._look_again, digest))
 
     def _look_again(self, digest: str) -> None:

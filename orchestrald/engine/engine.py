@@ -1,4 +1,4 @@
-"""The one place where the core meets IO: the interactions that are in memory, how they live, and what they ask for.
+"""The one place where the core meets IO: which interactions are in memory, and how they live.
 
 Rules of this file:
 
@@ -7,34 +7,33 @@ Rules of this file:
 - A failing journal stops the engine, with nothing marked as done: a restart is clean by construction. Reads go on.
 - What only waits is not in memory: `wake` brings it back from the journal when something comes for it.
 
-What clients ask for is next door: `submissions` (what becomes of an input), `steering` (what is done to an
-interaction), `mailbox` (external events).
+What clients ask for is next door: `submissions` (what becomes of an input), `steering` (what is done to what is there),
+`mailbox` (external events), `looking` (what it looks like, and when it rests). What interactions ask for is in
+`performing`.
 """
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import trio
 
-from orchestrald.actions import LoadedAction
 from orchestrald.core.approval import NO_RULES, Gate
 from orchestrald.core.concurrency import Standing
-from orchestrald.core.effects import Log, ProposePlan, RunAction, SetTimer, StopAction
-from orchestrald.core.events import Event
 from orchestrald.core.graph import Graph
-from orchestrald.core.inputs import ActionFailed, ActionSucceeded, Admitted, Input, Recovered, TimerFired
+from orchestrald.core.inputs import Admitted, Input, Recovered
 from orchestrald.core.interaction import Interaction
-from orchestrald.core.model import ActionSpec
 from orchestrald.core.states import FINAL_INTERACTION, InteractionState
-from orchestrald.engine.actor import Actor, Remember
+from orchestrald.engine.actor import Actor
 from orchestrald.engine.artifacts import Artifacts
-from orchestrald.engine.attempts import Attempts
 from orchestrald.engine.clock import Clock
+from orchestrald.engine.letters import Remember
+from orchestrald.engine.looking import Looking
 from orchestrald.engine.mailbox import Mailbox
 from orchestrald.engine.memory import WorkingSet
+from orchestrald.engine.notices import NOBODY, Notices, Notifiers
+from orchestrald.engine.performing import Actions, Performing, Spectators
 from orchestrald.engine.planning import Planning
 from orchestrald.engine.recovery import Lost, farewell, hydrate, load
 from orchestrald.engine.requests import Requests
@@ -62,35 +61,12 @@ from orchestrald.errors import (
 from orchestrald.interpreter.base import Interpreter
 from orchestrald.planner.base import Planner
 from orchestrald.protocol.foreign_text import plain
-from orchestrald.runner.base import Observer, Runner, Violation
-from orchestrald.store.base import Appender, Batch, InteractionRow, Reader, ReferenceStore, WaitRow
+from orchestrald.runner.base import Runner
+from orchestrald.store.base import Appender, Reader, ReferenceStore, WaitRow
 
 log = logging.getLogger("orchestrald.engine")
 
 T = TypeVar("T")
-
-
-class Actions(Protocol):
-    """The actions in force, one generation at a time."""
-
-    @property
-    def specs(self) -> Mapping[str, ActionSpec]: ...
-
-    def get(self, name: str) -> LoadedAction | None: ...
-
-    def groups(self, name: str) -> list[tuple[str, int]]:
-        """The shared limits that the action counts against: (name, how many at once)."""
-        ...
-
-
-class Spectators(Protocol):
-    """Where display-only news of running attempts goes."""
-
-    def progress(
-        self, interaction_id: str, step_id: str, done: float | None, total: float | None, message: str
-    ) -> None: ...
-
-    def log(self, interaction_id: str, step_id: str, level: str, message: str) -> None: ...
 
 
 class Engine:
@@ -118,6 +94,7 @@ class Engine:
         gate: Callable[[], Gate] = lambda: NO_RULES,
         max_history: int = 20,
         retention: float | None = None,
+        notifiers: Notifiers = NOBODY,
     ) -> None:
         self.journal = journal = WatchedJournal(journal, self._fail)
         self.reader = reader
@@ -135,21 +112,38 @@ class Engine:
         self.timers = Timers(clock)
         self.threads = Threads(max_interactions_per_thread)
         self.waits = Waits()
+        self.notices = Notices(notifiers)
         self.max_replans = max_replans if planner.replans else 0
         self.failure: StoreError | None = None
         self.artifacts = Artifacts(self, journal, reader, references, clock, self.timers, retention)
-        self._attempts = Attempts(runner, references, clock, self, inline_output_bytes, self.artifacts.until)
+        self.performing = Performing(
+            self,
+            journal=journal,
+            references=references,
+            runner=runner,
+            actions=actions,
+            planning=self.planning,
+            spectators=spectators,
+            clock=clock,
+            timers=self.timers,
+            slots=self.slots,
+            waits=self.waits,
+            working_set=self.working_set,
+            inline_output_bytes=inline_output_bytes,
+            kept_until=self.artifacts.until,
+        )
         self._nursery: trio.Nursery | None = None
         self._recovering = True
         self._ending = False
         self._quiet = trio.Event()
         self._waking: dict[str, trio.Event] = {}
-        self._stirring: dict[str, trio.Event] = {}
+        self.looking = Looking(self, reader, references, self.waits)
         self.submissions = Submissions(
             self, journal, reader, clock, self.threads, self.waits, policies, working_set=self.working_set
         )
         self.steering = Steering(self, reader, clock, self.threads, self.planning, self.submissions)
         self.mailbox = Mailbox(self, journal, reader, clock, self.waits, int(retain_unmatched * 1_000_000))
+        self.wait, self.view = self.looking.wait, self.looking.view
         self.cancel, self.answer = self.steering.cancel, self.steering.answer
         self.pause, self.resume, self.skip = self.steering.pause, self.steering.resume, self.steering.skip
         self.retry, self.fork = self.steering.retry, self.steering.fork
@@ -163,6 +157,7 @@ class Engine:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
                 nursery.start_soon(self.timers.run)
+                nursery.start_soon(self.notices.run)
                 await self.recover()
                 self._recovering = False
                 self.spawn(self.artifacts.begin)
@@ -176,8 +171,7 @@ class Engine:
                 raise  # nothing runs yet: a daemon that could not recover must not look as if it had
         finally:
             self._nursery, self._ending = None, True
-            for interaction_id in list(self._stirring):
-                self._stir(interaction_id)
+            self.looking.stir_all()
         if self.failure is not None:
             log.critical("the store failed, so nothing more is run: %s", self.failure)
 
@@ -202,7 +196,7 @@ class Engine:
             self.threads.put(row.thread_id, Standing(row.interaction_id, standing, row.created_at))
             for wait in self.waits.put(row.interaction_id, waits.get(row.interaction_id, ())):
                 if wait.due_at is not None:
-                    self._wake_at(wait.due_at, wait.interaction_id, wait.step_id)
+                    self.performing.wake_at(wait.due_at, wait.interaction_id, wait.step_id)
         for each in lost:
             log.error("%s cannot go on: %s", each.interaction_id, each.text)
             await self.journal.append(await farewell(self.reader, each, self.clock.now()))
@@ -243,9 +237,15 @@ class Engine:
             self._over(state.thread_id, state.id)
             return
         if waits is not None:
-            self.mailbox.waits_began(self.waits.put(state.id, waits))
+            new = self.waits.put(state.id, waits)
+            self.mailbox.waits_began(new)
+            self.notices.waits_began(state, waits, new)
         if self.threads.put(state.thread_id, _standing(state)):
             self.submissions.advance(state.thread_id)
+
+    @property
+    def stopped(self) -> bool:
+        return self.failure is not None or self._ending
 
     @property
     def draining(self) -> bool:
@@ -259,11 +259,12 @@ class Engine:
             gate=self.gate,
             interpreter=self.interpreter,
             clock=self.clock,
-            performer=self,
+            performer=self.performing,
+            turn_ended=self.turn_ended,
         )
         self.spawn(self._live, interaction_id, actor)
         self.live[interaction_id] = actor
-        self._stir(interaction_id)
+        self.looking.stir(interaction_id)
         return actor
 
     async def _live(self, interaction_id: str, actor: Actor) -> None:
@@ -294,13 +295,8 @@ class Engine:
         await self.journal.append(await farewell(self.reader, lost, self.clock.now()))
         self._over(known.thread_id, interaction_id)
 
-    def _stir(self, interaction_id: str) -> None:
-        stirring = self._stirring.pop(interaction_id, None)
-        if stirring is not None:
-            stirring.set()
-
     def _over(self, thread_id: str, interaction_id: str) -> None:
-        self._stir(interaction_id)
+        self.looking.stir(interaction_id)
         self.waits.put(interaction_id, ())
         if self.threads.drop(thread_id, interaction_id):
             self.submissions.advance(thread_id)
@@ -312,76 +308,13 @@ class Engine:
             self._fail(error)
             raise
 
-    def _ended(self) -> OrchestralError:
+    def ended(self) -> OrchestralError:
         """Why nothing can be asked any more. A new error each time: one that is raised twice grows its traceback."""
         if self.failure is not None:
             return StoreError(self.failure.message, hint=self.failure.advice)
         return Draining()
 
-    # --- what clients look at -----------------------------------------------------------------------------------
-
-    async def wait(self, interaction_id: str, seconds: float) -> bool:
-        """Wait until the interaction is final or waits for somebody; False when the time was over first.
-
-        Raises StoreError or Draining when neither can happen any more.
-        """
-        with trio.move_on_after(seconds):
-            while not await self._settled(interaction_id):
-                pass
-            return True
-        return False
-
-    async def _settled(self, interaction_id: str) -> bool:
-        """True once it is final or waits for somebody; False after it has stirred, and must be looked at again."""
-        if (actor := self.live.get(interaction_id)) is not None:
-            await actor.settled.wait()
-            if actor.lost:
-                raise InternalError() if actor.broken else self._ended()
-            return actor.state.final or actor.waits_for_somebody
-        await self._refuse_if_stopped(interaction_id)
-        known = await self.reader.interaction(interaction_id)
-        if interaction_id in self.live:
-            return False
-        if known is None or not self._stirs_by_itself(known):
-            return True
-        await self._stirring.setdefault(interaction_id, trio.Event()).wait()
-        return False
-
-    def _stirs_by_itself(self, known: InteractionRow) -> bool:
-        """It waits for its turn, or for nothing but a moment."""
-        if known.state == InteractionState.WAITING:
-            return all(wait.kind == "until" for wait in self.waits.of(known.interaction_id))
-        return known.state == InteractionState.QUEUED
-
-    async def _refuse_if_stopped(self, interaction_id: str) -> None:
-        if self.failure is not None or self._ending:
-            known = await self.reader.interaction(interaction_id)
-            if known is not None and known.state not in FINAL_INTERACTION:
-                raise self._ended()
-
-    async def view(self, interaction_id: str, show: Callable[[Interaction, int], T]) -> T:
-        """What `show` makes of the interaction, live or folded from the journal, and the newest `seq` that it includes.
-
-        Nobody is shown what is not durable: `show` is called at a moment when all of the state is. Raises NotFound.
-        """
-        actor = self.live.get(interaction_id)
-        if actor is not None and actor.last_seq:
-            shown = await actor.view(show)
-            if shown is not None:
-                return shown
-        events = await self._events_of(interaction_id)
-        if not events:
-            raise NotFound(f"There is no interaction {interaction_id}.")
-        return show(await hydrate(events, self.references, to_show=True), events[-1].seq)
-
-    async def _events_of(self, interaction_id: str) -> list[Event]:
-        events: list[Event] = []
-        while True:
-            after = events[-1].seq if events else 0
-            page = await self.reader.events(after_seq=after, interaction_id=interaction_id, limit=5000)
-            events += page
-            if len(page) < 5000:
-                return events
+    # --- what clients ask for -----------------------------------------------------------------------------------
 
     async def submit(
         self,
@@ -399,7 +332,7 @@ class Engine:
     ) -> Submission:
         """An input, from a plan where `graph` is given. Returns when what becomes of it is durable."""
         if self.failure is not None or self.draining:
-            raise self._ended()
+            raise self.ended()
         asked = Asked(by, intent, graph, source, workspace, labels or {}, unattended)
         return await self.submissions.submit(asked, thread_id, policy, remember)
 
@@ -415,8 +348,8 @@ class Engine:
                 continue
             done = self._waking[interaction_id] = trio.Event()
             try:
-                await self._refuse_if_stopped(interaction_id)
-                events = await self._events_of(interaction_id)
+                await self.looking.refuse_if_stopped(interaction_id)
+                events = await self.looking.events_of(interaction_id)
                 if not events:
                     raise NotFound(f"There is no interaction {interaction_id}.")
                 state = await hydrate(events, self.references)
@@ -427,6 +360,9 @@ class Engine:
                 del self._waking[interaction_id]
                 done.set()
         return actor
+
+    def is_live(self, interaction_id: str) -> bool:
+        return interaction_id in self.live
 
     async def deliver(self, interaction_id: str, happened: Input) -> None:
         """Tell an interaction something that nobody waits for an answer to."""
@@ -456,97 +392,17 @@ class Engine:
         """Returns when the consequences are durable. Raises what it was refused with."""
         reply = await actor.ask(happened, remember)
         if reply.lost:
-            raise InternalError() if actor.broken else self._ended()
+            raise InternalError() if actor.broken else self.ended()
         if reply.refusal is not None:
             raise _REFUSALS.get(reply.refusal.code, WrongState)(reply.refusal.message)
 
     def spawn(self, function: Callable[..., Any], *arguments: Any) -> None:
         if self._nursery is None:
-            raise self._ended()
+            raise self.ended()
         try:
             self._nursery.start_soon(self._until_it_fails, function, arguments)
         except RuntimeError:  # the last of us has just ended, and the nursery with it
-            raise self._ended() from None
-
-    # --- what actors ask for ------------------------------------------------------------------------------------
-
-    def run_action(self, actor: Actor, effect: RunAction, slots: list[str]) -> None:
-        # The scope exists before the attempt begins, so that a cancellation which comes at once is not lost.
-        scope = actor.scopes[effect.step_id] = trio.CancelScope()
-        self.spawn(self._attempt, actor, effect, slots, scope)
-
-    async def _attempt(self, actor: Actor, effect: RunAction, slots: list[str], scope: trio.CancelScope) -> None:
-        try:
-            happened = await self._attempts.run(actor, effect, self.actions.get(effect.action), scope)
-            happened = await self._with_room(actor.state, happened)
-        finally:
-            actor.scopes.pop(effect.step_id, None)
-            self.slots.give_back(slots)
-        actor.tell(happened)
-
-    async def _with_room(self, state: Interaction, happened: Input) -> Input:
-        """What happened, unless the working set has no room for what the step is to remember."""
-        if not isinstance(happened, ActionSucceeded):
-            return happened
-        run = state.runs.get(happened.step_id)
-        failure = await self.working_set.no_room(state, run.node.remember) if run is not None else None
-        return happened if failure is None else ActionFailed(happened.at, happened.step_id, failure)
-
-    def stop_action(self, actor: Actor, effect: StopAction) -> None:
-        if scope := actor.scopes.get(effect.step_id):
-            scope.cancel()
-
-    def propose_plan(self, actor: Actor, effect: ProposePlan) -> None:
-        self.spawn(self._plan, actor, effect)
-
-    async def _plan(self, actor: Actor, effect: ProposePlan) -> None:
-        await self.deliver(actor.state.id, await self.planning.propose(actor.state, effect))
-
-    def set_timer(self, actor: Actor, effect: SetTimer) -> None:
-        self._wake_at(effect.due_at, actor.state.id, effect.step_id)
-
-    def _wake_at(self, due_at: int, interaction_id: str, step_id: str) -> None:
-        self.timers.set(due_at, partial(self._time_has_come, due_at, interaction_id, step_id))
-
-    def _time_has_come(self, due_at: int, interaction_id: str, step_id: str) -> None:
-        # The wall clock may have been set back since the timer looked at it, and nobody would come a second time.
-        happened = TimerFired(max(self.clock.now(), due_at), step_id)
-        if interaction_id in self.live or self.waits.waits(interaction_id, step_id):
-            self.spawn(self.deliver, interaction_id, happened)
-
-    def log(self, actor: Actor, effect: Log) -> None:
-        log.log(logging.getLevelName(effect.level.upper()), "%s: %s", actor.state.id, effect.message)
-
-    def observer(self, actor: Actor, step_id: str) -> Observer:
-        return _Observer(self, actor, step_id)
-
-    def record_violation(self, actor: Actor, step_id: str, data: dict[str, Any]) -> None:
-        state = actor.state
-        event = Event("step.violation", data, state.thread_id, state.id, step_id, self.clock.now())
-        self.spawn(self.journal.append, Batch([event]))
-
-
-class _Observer:
-    """An attempt's link to whoever watches."""
-
-    __slots__ = ("_actor", "_engine", "_step_id")
-
-    def __init__(self, engine: Engine, actor: Actor, step_id: str) -> None:
-        self._engine = engine
-        self._actor = actor
-        self._step_id = step_id
-
-    def progress(self, done: float | None, total: float | None, message: str) -> None:
-        self._engine.spectators.progress(self._actor.state.id, self._step_id, done, total, message)
-
-    def log(self, level: str, message: str) -> None:
-        self._engine.spectators.log(self._actor.state.id, self._step_id, level, message)
-
-    def violation(self, seen: Violation) -> None:
-        # Plain: evidence may quote a file name of the plugin's choice, which need not be text that can be stored.
-        about = {name: plain(value) for name, value in seen._asdict().items() if isinstance(value, str) and value}
-        data = {**about, "certain": seen.certain}
-        self._engine.record_violation(self._actor, self._step_id, data)
+            raise self.ended() from None
 
 
 def _standing(state: Interaction) -> Standing:

@@ -19,8 +19,9 @@ from orchestrald.core.inputs import (
     SkipRequested,
 )
 from orchestrald.core.interaction import Interaction
-from orchestrald.engine.actor import Actor, Remember
+from orchestrald.engine.actor import Actor
 from orchestrald.engine.clock import Clock
+from orchestrald.engine.letters import Remember
 from orchestrald.engine.planning import Planning
 from orchestrald.engine.submissions import Asked, Submission, Submissions
 from orchestrald.engine.submissions import Remember as RememberSubmission

@@ -154,7 +154,7 @@ class Appender(Protocol):
 
     @property
     def failed(self) -> str:
-        """Why nothing is appended any more; empty while all is well. A StoreError while it is empty is about one batch."""
+        """Why nothing is appended any more; empty while all is well: then a StoreError is about one batch."""
         ...
 
     async def append(self, batch: Batch) -> Sequence[Event]:

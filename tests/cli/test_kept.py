@@ -21,6 +21,7 @@ STORED = {"seq": 7, "digest": DIGEST, "type": "image", "size": 1536, "created_at
 def known(daemon: Any) -> Any:
     daemon.answers |= {
         "interaction.list": {"interactions": [{"interaction_id": "int_abc"}]},
+        "events.list": {"events": [], "last_seq": 0},
         "memory.list": {"keys": [KEY]},
         "memory.get": {"value": {"a": ["é"]}},
         "memory.set": lambda _, params: {"scope": params["scope"], "key": params["key"]},

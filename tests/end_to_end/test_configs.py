@@ -7,7 +7,8 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from orchestrald.config import Config, load, parse
+from orchestrald.config import Config
+from orchestrald.config_file import load, parse
 from support.daemon import Daemon, daemon
 
 CONFIGS = Path(__file__).parent.parent.parent / "configs"

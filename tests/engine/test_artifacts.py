@@ -127,6 +127,8 @@ async def test_content_that_is_deleted_a_moment_after_it_was_stored_goes_a_momen
         digest = (await engine.artifacts.put(b"brief", about, "", None))["digest"]
         await engine.artifacts.delete(digest, "uid:0", None)
         assert digest in rig.references.contents, "whoever stores it at this moment may be about to name it"
+        with pytest.raises(NotFound):
+            await engine.artifacts.get(digest)
         await engine.artifacts.put(b"again", about, "", None)
         await trio.sleep(200)
         assert digest not in rig.references.contents

@@ -11,7 +11,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from orchestrald.config import parse
+from orchestrald.config_file import parse
 from orchestrald.core.events import Event
 from orchestrald.core.model import ActionSpec, Failure, Question, Retry
 from orchestrald.core.states import ALIVE

@@ -2,7 +2,8 @@
 
 import pytest
 
-from orchestrald.config import Config, parse
+from orchestrald.config import Config
+from orchestrald.config_file import parse
 from orchestrald.runner.provenance import DEFAULT, Provenance
 
 WRITTEN = """

@@ -98,11 +98,14 @@ def no_thread_holds_more_than_it_may(history: History) -> Iterator[str]:
         it = event.interaction_id
         if event.type != "interaction.submitted":
             continue
-        queued = thread.beside(it, "queued")
-        if thread.alive[it].state == "active" and len(thread.alive) - len(queued) > MAX_IN_THREAD:
-            yield f"{it} started as number {len(thread.alive) - len(queued)} of its thread"
+        queued = [name for name in thread.beside(it, "queued") if name < it]  # names are given in order of decision
+        standing = sum(each.state != "queued" for name, each in thread.alive.items() if name <= it)
+        if thread.alive[it].state == "active" and standing > MAX_IN_THREAD:
+            yield f"{it} started as number {standing} of its thread"
         leaving = _queued_as(history, it).get("interrupts", [])
-        if thread.alive[it].state == "queued" and len(set(queued) - set(leaving)) >= MAX_QUEUED:
+        if (
+            thread.alive[it].state == "queued" and len(set(queued) - set(leaving)) > MAX_QUEUED
+        ):  # one may be on its way out
             yield f"{it} was queued behind {len(queued)} others"
 
 

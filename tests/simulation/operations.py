@@ -16,6 +16,22 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Open:
+    """Make a thread, known as `thread` in what follows; asked for again until it is there."""
+
+    at: float
+    thread: str
+    policy: str | None = None
+
+    async def happen(self, world: "World") -> None:
+        told: object = None
+        while not isinstance(told, dict):
+            told = await world.call("thread.create", policy=self.policy, request_id=f"open {self.thread}")
+            await trio.sleep(0.05)
+        world.threads.setdefault(self.thread, told["thread_id"])
+
+
+@dataclass(frozen=True)
 class Submit:
     """Ask for something, under the `name` as intent and request_id.
 

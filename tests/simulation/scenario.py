@@ -1,7 +1,7 @@
 """What is a scenario, and how is one drawn from a seed?"""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -14,13 +14,14 @@ from simulation.operations import (
     Emit,
     FullDisk,
     Look,
+    Open,
     SetPolicy,
     SlowDisk,
     Steer,
     Stop,
     Submit,
 )
-from simulation.plans import draw_plan
+from simulation.plans import Step, draw_plan
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,11 @@ POLICIES = tuple(BUILT_IN)
 
 def draw(seed: int) -> Scenario:
     dice = Random(seed)
-    submissions = [_submit(dice, f"s{i}") for i in range(dice.choice((1, 2, 2, 3)))]
-    others = dice.choices(list(DRAWN), [weight for weight, _ in DRAWN.values()], k=dice.randint(1, 7))
+    if dice.random() < 0.6:
+        submissions = [_submit(dice, f"s{i}", draw_plan(dice)) for i in range(dice.choice((1, 2, 2)))]
+    else:
+        submissions = _crowd(dice)
+    others = dice.choices(list(DRAWN), [weight for weight, _ in DRAWN.values()], k=dice.randint(1, 6))
     operations = [*submissions, *(DRAWN[kind][1](dice) for kind in others)]
     slots = dice.choice(((2, 3), (1, 1), (4, 8), (4, 8)))
     in_order = tuple(sorted(operations, key=lambda operation: operation.at))
@@ -55,12 +59,20 @@ def _soon(dice: Random) -> float:
     return dice.choice((0.0, 0.1, 0.2, 1.0, 2.0, 3.0, 3.0, 3.5, 4.0, 6.0, 9.0, 15.0))
 
 
-def _submit(dice: Random, name: str) -> Submit:
+def _crowd(dice: Random) -> list[Any]:
+    """Many small inputs for one thread that is there from the start: what a policy is about."""
+    opened = Open(0.0, "A", dice.choice((None, *POLICIES)))
+    inputs = [_submit(dice, f"s{i}", draw_plan(dice, 2)) for i in range(dice.randint(2, 5))]
+    moments = (0.1, 0.1, 0.2, 1.0, 2.0, 3.0, 4.0)
+    return [opened, *(replace(each, at=dice.choice(moments), thread="A") for each in inputs)]
+
+
+def _submit(dice: Random, name: str, steps: tuple[Step, ...]) -> Submit:
     planner = "" if dice.random() < 0.6 else dice.choice(("good", "good", "slow", "away", "mad", "wrong"))
     return Submit(
         at=dice.choice((0.0, 0.0, 0.1, 1.0, 3.0)),
         name=name,
-        steps=draw_plan(dice),
+        steps=steps,
         planner=planner,
         replacement=draw_plan(dice, 2) if dice.random() < 0.5 else None,
         thread=dice.choice(("", "A", "A")),
@@ -73,7 +85,7 @@ def _submit(dice: Random, name: str) -> Submit:
 
 def _draw_crash(dice: Random) -> Crash:
     return Crash(
-        at=dice.choice((0.0, 0.0, 0.1, 0.1, 1.0, 2.0, 3.0, 4.0)),
+        at=dice.choice((0.0, 0.0, 0.1, 0.1, 0.2, 1.0, 2.0, 3.0, 4.0, 6.0)),
         instants=dice.choice((0, *range(1, 16))),
         lands=dice.random() < 0.5,
         once_more=dice.randrange(1, 10) if dice.random() < 0.4 else 0,

@@ -7,7 +7,8 @@ import pytest
 
 from orchestrald.core.events import Event
 from simulation.history import History
-from simulation.operations import Answer, Cancel, Crash, Look, Submit
+from simulation.life import MAX_IN_THREAD
+from simulation.operations import Answer, Cancel, Crash, Emit, Look, Submit
 from simulation.scenario import Scenario
 from simulation.testimony import Final, Told
 from simulation.trial import INVARIANTS, enact
@@ -23,6 +24,11 @@ SCENARIO = Scenario(
         Look(1.5, 0),
         Crash(2.0, 0, lands=False),
         Submit(3.0, "s3", ({"id": "h", "action": "work", "params": {"does": ["hang"]}},)),
+        Submit(3.0, "t1", ({"id": "a", "action": "work", "params": {"does": ["stubborn"]}},), thread="T"),
+        Submit(3.2, "t2", ({"id": "a", "action": "work", "params": {"does": ["ok"]}},), thread="T"),
+        Submit(3.4, "t3", ({"id": "a", "action": "work"},), thread="T", policy="reject"),
+        Submit(3.5, "e", ({"id": "e", "kind": "wait_event", "params": {"kind": "news"}},)),
+        Emit(4.0, "news"),
         Cancel(5.0, 3),
     ),
 )
@@ -98,6 +104,23 @@ def _run_on(history: History) -> None:
     history.testimony.finals.append(Final("int_0001", ("a",)))
 
 
+def _start_late(history: History) -> None:
+    (interrupted,) = _first(history, "interaction.queued").data["interrupts"]
+    about = [(e.interaction_id, e.type) for e in history.events]
+    history.events.append(history.events.pop(about.index((interrupted, "interaction.cancelled"))))
+
+
+def _crowd_the_thread(history: History) -> None:
+    submitted = _first(history, "interaction.submitted")
+    at = history.events.index(submitted)
+    history.events[at:at] = [submitted._replace(interaction_id=f"int_900{i}") for i in range(MAX_IN_THREAD)]
+
+
+def _give_twice(history: History) -> None:
+    given = [e for e in history.events if e.step_id == "e" and e.type in {"step.waiting", "step.succeeded"}]
+    history.events += [event._replace(step_id="f") for event in given]
+
+
 def _misplace(history: History) -> None:
     row = next(iter(history.rows.values()))
     history.rows[row.interaction_id] = row._replace(state="executing")
@@ -121,6 +144,11 @@ BREAKAGES: dict[str, Callable[[History], None]] = {
     "one_decides": _tell_both,
     "no_more_runs_than_may": _crowd,
     "nothing_happens_before_its_time": _hurry,
+    "an_event_is_given_to_one_step": _give_twice,
+    "policies_are_kept": lambda h: _forget(h, "interaction.queued"),
+    "an_interrupted_one_is_gone_first": _start_late,
+    "no_thread_holds_more_than_it_may": _crowd_the_thread,
+    "what_is_refused_is_recorded": lambda h: _forget(h, "input.rejected"),
     "every_interaction_ends": lambda h: _forget(h, "interaction.completed"),
     "it_ends_once_and_says_so": _end_twice,
     "what_has_ended_does_not_run": _run_on,

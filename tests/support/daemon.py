@@ -21,6 +21,8 @@ PATIENCE_S = 30.0
 """For everything that is waited for. The daemon takes half a second to start on an idle machine."""
 
 SUPPORT = Path(__file__).parent
+DESKTOP = frozenset({"DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "WAYLAND_DISPLAY"})
+"""Without them no test's question turns up on the screen of whoever runs the tests."""
 SERVE = [sys.executable, "-P", "-c", "from orchestrald.command import main; main()", "serve"]
 ORCHESTRAL = [sys.executable, "-P", "-c", "from orchestrald.cli.main import main; main()"]
 
@@ -33,7 +35,8 @@ class Daemon:
         self.paths = Paths.find({"ORCHESTRAL_HOME": str(home)})
         self.workspace = home / "workspace"
         self.workspace.mkdir(exist_ok=True)
-        self.environment = {**os.environ, "ORCHESTRAL_HOME": str(home), "NO_COLOR": "1"}
+        ours = {name: value for name, value in os.environ.items() if name not in DESKTOP}
+        self.environment = {**ours, "ORCHESTRAL_HOME": str(home), "NO_COLOR": "1"}
         self.log: list[str] = []
         self.process: subprocess.Popen[str] | None = None
         self.ready = threading.Event()

@@ -14,7 +14,7 @@ from orchestrald.core.model import ActionSpec, Failure, Retry
 from orchestrald.engine.clock import Clock, TrioClock
 from orchestrald.engine.engine import Engine
 from orchestrald.errors import NoPlaybook
-from orchestrald.hookspecs import Action
+from orchestrald.hookspecs import Action, Notifier
 from orchestrald.interpreter.base import Interpreter
 from orchestrald.interpreter.rules import RulesInterpreter
 from orchestrald.planner.base import Planner, Proposal, Request
@@ -107,6 +107,7 @@ class Rig:
         self.planner: Planner = NoPlanner()
         self.interpreter: Interpreter = RulesInterpreter()
         self.spectators = Spectators()
+        self.notifiers: list[Notifier] = []
         self.clock: Clock | None = None
         self.limits: dict[str, int] = {}
         self.runner = ScriptedRunner(self.script)
@@ -132,6 +133,7 @@ class Rig:
             actions=self.actions,
             spectators=self.spectators,
             clock=self.clock,
+            notifiers=lambda: self.notifiers,
             **self.limits,
         )
         with trio.fail_after(PATIENCE_S):

@@ -46,9 +46,8 @@ class References:
         return answer | ({"cursor": rows[-1].seq} if len(rows) == params.limit else {})
 
     async def reference_get(self, params: m.ReferenceGet, peer: Peer) -> Answer:
-        content = await self.engine.references.get(params.digest)
-        known = await self.engine.reader.kept.references(digest=params.digest, limit=1)
-        answer: Answer = {"digest": params.digest, "size": len(content), **(_wire(known[0]) if known else {})}
+        content, known = await self.engine.artifacts.get(params.digest)
+        answer: Answer = {"digest": params.digest, "size": len(content), **(_wire(known) if known else {})}
         try:
             return answer | {"text": content.decode("utf-8")}
         except UnicodeDecodeError:
