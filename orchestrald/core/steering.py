@@ -147,17 +147,19 @@ def _reopen(turn: Turn, it: i.RetryRequested) -> None:
 def _again(state: Interaction, from_step: str) -> list[Run]:
     """The steps that a retry resets, in plan order. Those that are pending anyway are among them.
 
-    A step above `from_step` that did not end well is retried too: nothing below it could start otherwise.
+    Whatever one of them depends on and that did not end well is retried too: it could never start otherwise.
     """
     graph = state.graph
     assert graph is not None
-    bad = [run.node.index for run in state.by_node if run.finished and not run.satisfied]
-    first = bad
-    if from_step:
-        wanted = graph.index[from_step]
-        first = [wanted, *(index for index in bad if wanted in graph.descendants(index))]
-    indices = set(first).union(*(graph.descendants(index) for index in first)) if first else set()
-    return [state.by_node[index] for index in sorted(indices)]
+    bad = {run.node.index for run in state.by_node if run.finished and not run.satisfied}
+    pending = [graph.index[from_step]] if from_step else list(bad)
+    again: set[int] = set()
+    while pending:
+        for index in (first := pending.pop(), *graph.descendants(first)):
+            if index not in again:
+                again.add(index)
+                pending += bad.intersection(graph.nodes[index].sources) - again
+    return [state.by_node[index] for index in sorted(again)]
 
 
 def _holds_back(state: Interaction, run: Run) -> bool:

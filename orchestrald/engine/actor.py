@@ -32,6 +32,7 @@ log = logging.getLogger("orchestrald.engine")
 
 T = TypeVar("T")
 
+
 class Performer(Protocol):
     """Who performs an actor's effects: the part of the engine that meets planner, runner and timers."""
 
@@ -157,21 +158,21 @@ class Actor:
 
     async def _turn(self) -> None:
         self._turning = True
-        letters, self._inbox = self._inbox, []
+        letters = self._take_letters()
         woken_from = self._daemon_slots.turn_begins(self)
         events: list[Event] = []
         effects: list[Effect] = []
-        requests: list[RequestRow] = []
+        request: RequestRow | None = None
         for letter in letters:
             refusal = self._decide(letter.happened, events, effects)
             if letter.reply is not None:
                 letter.reply.refusal = refusal
             if letter.remember is not None and refusal is None:
-                requests.append(letter.remember(self.state))
+                request = letter.remember(self.state)
         slots, self._slots.taken = self._slots.taken, []
         waits = None
-        if events or requests:
-            waits = await self._commit(events, requests)
+        if events or request:
+            waits = await self._commit(events, request)
         self._perform(effects, slots)
         self._daemon_slots.turn_ends(woken_from)
         for letter in letters:
@@ -183,6 +184,13 @@ class Actor:
         self._turning = False
         self._let_look()
         self._turn_ended(self, waits)
+
+    def _take_letters(self) -> list[Letter]:
+        """All that lie there, but of requests to be remembered only one: its answer must be durable with its events."""
+        remembered = [i for i, letter in enumerate(self._inbox) if letter.remember is not None]
+        end = remembered[1] if len(remembered) > 1 else len(self._inbox)
+        letters, self._inbox = self._inbox[:end], self._inbox[end:]
+        return letters
 
     def _let_look(self) -> None:
         viewers, self._viewers = self._viewers, []
@@ -207,7 +215,7 @@ class Actor:
             log.exception("the interpreter failed at %s", self.state.id)
             return f"It {_ENDED[status]}; putting that into words failed: {type(error).__name__}: {error}"
 
-    async def _commit(self, events: list[Event], requests: list[RequestRow]) -> Sequence[WaitRow] | None:
+    async def _commit(self, events: list[Event], request: RequestRow | None) -> Sequence[WaitRow] | None:
         """Returns the steps that wait from now on; missing when they are those that waited before."""
         waiting = tuple((name, run.asked_at) for name, run in self.state.waiting.items())
         waits = wait_rows(self.state) if waiting != self._listed else None
@@ -215,12 +223,9 @@ class Actor:
         shown, self._listed = (row(self.state) if stale else None), waiting
         thread = next((_thread(event) for event in events if event.type == "thread.created"), None)
         taken = [event.data["event"] for event in events if event.type == "step.succeeded" and "event" in event.data]
-        first = requests[0] if requests else None
-        committed = await self._journal.append(Batch(events, shown, thread, first, waits, taken=taken))
+        committed = await self._journal.append(Batch(events, shown, thread, request, waits, taken=taken))
         if committed:
             self.last_seq = committed[-1].seq
-        for request in requests[1:]:
-            await self._journal.append(Batch(request=request))
         return waits
 
     def _perform(self, effects: list[Effect], slots: list[list[str]]) -> None:

@@ -50,10 +50,17 @@ class Requests:
                 if known.params_hash != params_hash:
                     raise Conflict
                 return {**known.result, "replayed": True}
+            remembered: list[Answer] = []
+
+            def remember(answer: Answer) -> RequestRow:
+                remembered.append(answer)
+                return RequestRow(*key, params_hash, answer, self._clock.now())
+
             # A client that hangs up must not open the door to its own repetition before the first is in the journal.
             with trio.CancelScope(shield=True):
-                answer = await serve(lambda answer: RequestRow(*key, params_hash, answer, self._clock.now()))
-            return answer
+                answer = await serve(remember)
+            # What is told is what a repetition will be told, also where things have gone on since.
+            return remembered[-1] if remembered else answer
         finally:
             del self._under_way[key]
             done.set()

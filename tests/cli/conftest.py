@@ -1,4 +1,6 @@
-"""What do these tests talk to? A stand-in for the daemon on a real socket, which says what a test tells it to say."""
+"""What do these tests talk to? A stand-in for the daemon on a real socket, which says what a test tells it to say; or a
+real daemon with a few playbooks, where what the two sides make of each other is the point.
+"""
 
 import contextlib
 import json
@@ -10,6 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from orchestrald.cli.main import dispatch
+from support.daemon import GRANTED, Daemon
+from support.daemon import daemon as real_daemon
 
 Answer = Callable[["Peer", dict[str, Any]], Any]
 
@@ -149,3 +155,77 @@ def refusal() -> type[Refusal]:
 @pytest.fixture
 def hang_up() -> type[HangUp]:
     return HangUp
+
+
+PLAYBOOKS = {
+    "ask": ("ask me", "[{id: ask, kind: wait_user, params: {prompt: 'Which one?'}}, {REPLY}]"),
+    "say": ("say {words}", "[{id: reply, action: echo, params: {message: '{{params.words}}'}}]"),
+    "door": ("watch the door", "[{id: ask, kind: wait_event, params: {kind: door.opened}}, {REPLY}]"),
+    "take": ("take {seconds}", "[{id: work, action: tally.work, params: {pause_ms: '{{params.seconds}}'}}]"),
+    "wipe": ("wipe it", "[{id: wipe, action: shell, params: {command: 'rm -f nothing'}}]"),
+}
+
+
+class Cli:
+    """The commands, in this process, with what they printed."""
+
+    def __init__(self, place: Daemon, capsys: pytest.CaptureFixture[str]) -> None:
+        self.place = place
+        self.call = place.call
+        self._capsys = capsys
+        self.out = self.err = ""
+
+    def __call__(self, *words: str) -> int:
+        code = dispatch(words)
+        self.out, self.err = self._capsys.readouterr()
+        return code
+
+    def json(self, *words: str) -> Any:
+        """What the command prints with --json, which must end well."""
+        assert self(*words, "--json") == 0, self.err
+        return json.loads(self.out.splitlines()[-1])
+
+    def thread(self, policy: str = "queue") -> str:
+        return str(self.call("thread.create", policy=policy)["thread_id"])
+
+    def begin(self, *steps: dict[str, Any], **more: Any) -> str:
+        """Submit a plan; the interaction's name."""
+        plan = {"goal": "test", "steps": list(steps)}
+        return str(
+            self.call("interaction.submit", plan=plan, workspace=str(self.place.workspace), **more)["interaction_id"]
+        )
+
+    def state(self, interaction_id: str) -> str:
+        return str(self.call("interaction.get", interaction_id=interaction_id)["state"])
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Daemon]:
+    """A real daemon that all tests of a file share."""
+    with real_daemon(GRANTED, started=False) as made:
+        made.drop_tally()
+        folder = Path(made.paths.playbooks_dir)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name, (phrase, steps) in PLAYBOOKS.items():
+            (folder / f"{name}.yaml").write_text(playbook(name, phrase, steps), encoding="utf-8")
+        made.start()
+        yield made
+
+
+def playbook(name: str, phrase: str, steps: str) -> str:
+    reply = "{id: reply, action: echo, params: {message: 'the answer: {{ask}}'}}"
+    return (
+        f"playbook: 1\nname: {name}\nphrases: ['{phrase}']\n"
+        + ("params: {words: {type: string}}\n" if "words" in phrase else "")
+        + ("params: {seconds: {type: integer}}\n" if "seconds" in phrase else "")
+        + f"plan: {{goal: {name}, steps: {steps.replace('{REPLY}', reply)}}}\n"
+    )
+
+
+@pytest.fixture
+def cli(place: Daemon, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
+    monkeypatch.setenv("ORCHESTRAL_HOME", str(place.home))
+    monkeypatch.setenv("ORCHESTRAL_NO_START", "1")
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.chdir(place.workspace)
+    return Cli(place, capsys)

@@ -21,6 +21,7 @@ import pytest
 from orchestrald.cli import starting
 from orchestrald.cli.ask import LEFT_OPEN, parse
 from orchestrald.cli.main import dispatch
+from support.screen import Screen
 
 Event = dict[str, Any]
 
@@ -277,58 +278,6 @@ def test_words_become_what_the_question_asks_for(words: str, question: dict[str,
 def test_words_that_do_not_fit_are_asked_again(words: str, question: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"\."):
         parse(words, question)
-
-
-class Screen:
-    """A person at a terminal: `orchestral` on a pseudo-terminal."""
-
-    def __init__(self, *argv: str, **env: str) -> None:
-        program = (
-            "import fcntl, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"  # so that typing \x03 is Ctrl-C
-            f"sys.argv[1:] = {list(argv)!r}\n"
-            "from orchestrald.cli.main import main; main()"
-        )
-        self.fd, slave = os.openpty()
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", program],
-            stdin=slave,
-            stdout=slave,
-            stderr=slave,
-            start_new_session=True,
-            env={**os.environ, "TERM": "xterm", **env},
-        )
-        os.close(slave)
-        self.seen = ""
-
-    def until(self, text: str) -> str:
-        """Everything that was written until `text` came."""
-        deadline = time.monotonic() + 10
-        while text not in self.seen:
-            assert time.monotonic() < deadline, self.seen[-2000:]
-            if select.select([self.fd], [], [], 0.2)[0]:
-                try:
-                    self.seen += os.read(self.fd, 65536).decode("utf-8", "replace")
-                except OSError:
-                    break
-        assert text in self.seen, self.seen[-2000:]
-        return self.seen
-
-    def type(self, text: str) -> None:
-        os.write(self.fd, text.encode())
-
-    def end(self) -> int:
-        """Read to the end; the exit code."""
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
-            try:
-                data = os.read(self.fd, 65536)
-            except OSError:
-                break
-            if not data:
-                break
-            self.seen += data.decode("utf-8", "replace")
-        os.close(self.fd)
-        return self.process.wait(10)
 
 
 def test_a_terminal_shows_the_tree_and_gets_its_cursor_back(story: Story) -> None:

@@ -55,13 +55,15 @@ class _Silent:
 
 
 class Life:
-    """`up` is set once it serves, `over` when nothing of it is left. `on` is False from the cut on."""
+    """`up` is set once it serves, `over` when nothing of it is left, `buried` when the next one has begun. `on` is False
+    from the cut on."""
 
     def __init__(self, world: "World") -> None:
         self.world = world
         self.on = True
         self.up = trio.Event()
         self.over = trio.Event()
+        self.buried = trio.Event()
         self.scope = trio.CancelScope()
         self.countdown = 0
         self._shielded: list[tuple[trio.CancelScope, Callable[[trio.CancelScope], bool]]] = []

@@ -89,7 +89,9 @@ class World:
         while True:
             await self.life.run()
             await trio.sleep(self.rest)
+            over = self.life
             self._begin_life()
+            over.buried.set()
 
     def history(self) -> History:
         journal = self.kept.journal
@@ -108,7 +110,7 @@ class World:
             await life.up.wait()
             if life.on and not life.over.is_set():
                 return life
-            await trio.sleep(0.25)
+            await life.buried.wait()
 
     async def call(self, method: str, by: int = 1000, **params: Any) -> dict[str, Any] | str | None:
         """What the client was told: an answer, or an error's code; missing when the power went before it was."""
