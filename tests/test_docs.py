@@ -187,6 +187,8 @@ def _normal(shown: dict[str, Any]) -> None:
     shown["sandbox"]["network"] = "off" if shown["sandbox"]["network"] is False else shown["sandbox"]["network"]
     assert shown["service"]["drain_timeout"] == "30s"
     shown["service"]["drain_timeout"] = 30.0
+    assert shown["events"]["retain_unmatched"] == "7d"
+    shown["events"]["retain_unmatched"] = 7 * 86400.0
     limits = shown["sandbox"]["limits"]
     shown["sandbox"]["limits"] = SandboxLimits.model_validate(limits).model_dump()
 

@@ -35,23 +35,23 @@ def table(head: list[str], rows: list[list[str]]) -> str:
 
 
 def state_diagrams() -> str:
-    interaction = _diagram(states.INTERACTION, states.InteractionState.QUEUED, "interaction.")
-    step = _diagram(states.STEP, states.StepState.PENDING, "step.")
+    interaction = _diagram(states.INTERACTION, states.InteractionState.QUEUED, states.FINAL_INTERACTION, "interaction.")
+    step = _diagram(states.STEP, states.StepState.PENDING, states.FINISHED, "step.")
     return f"The interaction:\n\n{interaction}\nA step, and an item of a `for_each` step:\n\n{step}"
 
 
-def _diagram(moves: Mapping[Any, Mapping[str, StrEnum]], first: StrEnum, prefix: str) -> str:
+def _diagram(moves: Mapping[Any, Mapping[str, StrEnum]], first: StrEnum, last: frozenset[Any], prefix: str) -> str:
     lines = [f"    [*] --> {first}"]
     for state, edges in moves.items():
         lines += [f"    {state} --> {after}: {event.removeprefix(prefix)}" for event, after in edges.items()]
-        if not edges:
+        if state in last:
             lines.append(f"    {state} --> [*]")
     return "```mermaid\nstateDiagram-v2\n" + "\n".join(lines) + "\n```\n"
 
 
 def state_sets() -> str:
     sets = [("final interaction", states.FINAL_INTERACTION), ("alive", states.ALIVE), ("finished", states.FINISHED)]
-    sets.append(("in flight", states.IN_FLIGHT))
+    sets += [("in flight", states.IN_FLIGHT), ("resting", states.RESTING)]
     order = [*states.InteractionState, *states.StepState]
     return table(
         ["named set", "states"],

@@ -7,11 +7,9 @@ import io
 import json
 import os
 import re
-import select
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,6 +36,8 @@ class Story:
             "events.subscribe": self._subscribe,
             "interaction.get": lambda _peer, _params: self.snapshot(),
             "interaction.list": {"interactions": [{"interaction_id": "i"}]},
+            "thread.list": {"threads": [{"thread_id": "t1"}]},
+            "events.list": {"events": [], "last_seq": 0},
             "approval.list": {
                 "approvals": [
                     {"interaction_id": "i", "step_id": "a", "action": "shell", "command": "ls", "digest": "d"}

@@ -12,8 +12,6 @@ from orchestrald.cli.lines import Lines
 from orchestrald.cli.repl import HISTORY, PROMPT
 from support.screen import Screen
 
-DENIED = "denied wipe"
-
 
 @pytest.fixture
 def piped(cli: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
@@ -73,9 +71,10 @@ def test_a_line_answers_what_the_thread_asks(cli: Any, piped: Any) -> None:
 @pytest.mark.parametrize("words", ["y", "yes", "approve", "/approve", '{"decision": "approve"}'])
 def test_no_line_ever_approves(cli: Any, piped: Any, words: str) -> None:
     piped("wipe it", words)
+    told = cli.err
     first = interactions(cli, newest_thread(cli))[0]
     assert (first["intent"], first["state"], first["waiting"]) == ("wipe it", "waiting", ["wipe"])
-    assert "orchestral approve" in cli.err or cli.err
+    assert f"wipe waits for a person: orchestral approve {first['interaction_id']} wipe" in told
     cli("cancel", first["interaction_id"])
 
 
@@ -87,10 +86,11 @@ def test_a_wait_for_an_event_gives_the_line_back_and_goes_on_when_it_comes(cli: 
 
 def test_the_commands_do_what_they_say(cli: Any, piped: Any) -> None:
     assert piped("/policy queue", "say hello", "/threads", "/help", "ask me", "/cancel", options=()) == 3
+    told = cli.err
     thread = cli.call("thread.get", thread_id=newest_thread(cli))
     assert thread["policy"] == "queue"
-    assert thread["thread_id"] in cli.err
-    assert "/event KIND [PAYLOAD]" in cli.err
+    assert thread["thread_id"] in told
+    assert "/event KIND [PAYLOAD]" in told
     assert [row["state"] for row in interactions(cli, thread["thread_id"])] == ["completed", "cancelled"]
 
 
@@ -163,7 +163,7 @@ def test_an_approval_is_given_at_its_own_prompt_which_shows_what_will_run(cli: A
     screen.type("/quit\n")
     assert screen.end() == 0
     assert cli("show", interactions(cli, newest_thread(cli))[0]["interaction_id"]) == 0
-    assert f"you {DENIED}" in cli.out
+    assert "you denied wipe" in cli.out
 
 
 def test_what_was_typed_before_an_approval_was_shown_does_not_give_it(cli: Any) -> None:

@@ -1,4 +1,4 @@
-"""What becomes of a new input while something is active, through the socket, and when the daemon is killed meanwhile?"""
+"""What becomes of an input while something is active, through the socket, and when the daemon is killed meanwhile?"""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What happens to a daemon over several of its lives, seen from the client's side of the socket? Every wait is bounded."""
+"""What does a client see of a daemon over several of its lives? Every wait is bounded."""
 
 import threading
 import time
@@ -92,7 +92,7 @@ def states(shown: dict[str, Any]) -> dict[str, str]:
 
 
 def let_pass(moment: int) -> None:
-    """Until the clock shows more than that, in microseconds: what passes while no daemon lives, passes on a real clock."""
+    """Until the clock shows more than that, in microseconds. What passes while no daemon lives has a real clock."""
     threading.Event().wait(min(PATIENCE_S, max(0.0, moment / 1_000_000 - time.time()) + 0.005))
 
 
