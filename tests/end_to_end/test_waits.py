@@ -50,7 +50,8 @@ def place() -> Iterator[Daemon]:
 
 
 def echo(message: str, id_: str = "b") -> dict[str, Any]:
-    return {"id": id_, "action": "echo", "params": {"message": message}}
+    """A step that says it as a text, also a number."""
+    return {"id": id_, "action": "echo", "params": {"message": f"{message}."}}
 
 
 def waiting(place: Daemon, *steps: dict[str, Any], **about: Any) -> dict[str, Any]:
@@ -61,7 +62,7 @@ def waiting(place: Daemon, *steps: dict[str, Any], **about: Any) -> dict[str, An
 
 
 def started_at(place: Daemon) -> int:
-    return int(place.call("system.status")["started_at"])
+    return int(place.call("system.info")["started_at"])
 
 
 # --- wait_user --------------------------------------------------------------------------------------------------------
@@ -86,7 +87,7 @@ def test_a_question_to_the_user_is_answered_after_a_kill(place: Daemon, how: str
     restart(place)
     ended = over(place, asked["interaction_id"])
     assert step(ended, "q")["output"] == {"answer": "blue", "by": ME}
-    assert step(ended, "b")["output"]["result"] == "blue"
+    assert step(ended, "b")["output"]["result"] == "blue."
     assert place.call(repeat[0], **repeat[1]) == answer | {"replayed": True}
     assert len(place.call("interaction.list", thread_id=asked["thread_id"])["interactions"]) == 1
 
@@ -115,11 +116,11 @@ def test_an_event_that_comes_before_its_wait_is_kept_over_a_kill_and_taken_once(
     restart(place)
     assert place.call("event.emit", kind="early", payload={"n": 5}, request_id="early-1") == said | {"replayed": True}
     one, two = (put(place, awaits("early"), echo("{{w.payload.n}}"))["interaction_id"] for _ in range(2))
-    assert step(over(place, one), "b")["output"]["result"] == "5"
+    assert step(over(place, one), "b")["output"]["result"] == "5."
     restart(place)
     assert place.end_of(two)["state"] == "waiting"
     place.call("event.emit", kind="early", payload={"n": 6})
-    assert step(over(place, two), "b")["output"]["result"] == "6"
+    assert step(over(place, two), "b")["output"]["result"] == "6."
 
 
 def test_an_event_that_was_acknowledged_and_then_killed_arrives_once(place: Daemon):
@@ -127,7 +128,7 @@ def test_an_event_that_was_acknowledged_and_then_killed_arrives_once(place: Daem
     for n, name in enumerate(names):
         place.call("event.emit", kind="cut", correlation=str(n), payload=n)
         restart(place)
-        assert step(over(place, name), "b")["output"]["result"] == str(n)
+        assert step(over(place, name), "b")["output"]["result"] == f"{n}."
     assert [len(heard(place, "step.succeeded", name, step_id="w")) for name in names] == [1] * 4
 
 
@@ -250,7 +251,7 @@ def test_what_may_not_be_repeated_waits_for_a_decision_which_survives_a_kill(
     assert states(shown) == ended
     assert runs(place, name, "a") <= times
     if ended["b"] == "succeeded":
-        assert step(shown, "b")["output"]["result"] == answer.get("value", {"n": "run"})["n"]
+        assert step(shown, "b")["output"]["result"] == answer.get("value", {"n": "run"})["n"] + "."
 
 
 # --- paused -----------------------------------------------------------------------------------------------------------
@@ -268,7 +269,7 @@ def test_what_is_paused_stays_so_over_a_kill_while_its_waits_can_be_answered(pla
     assert (shown["state"], states(shown)) == ("paused", {"q": "succeeded", "b": "pending"})
     place.call("interaction.resume", interaction_id=name)
     restart(place)
-    assert step(over(place, name), "b")["output"]["result"] == "red"
+    assert step(over(place, name), "b")["output"]["result"] == "red."
 
 
 def test_an_event_reaches_a_paused_interaction_and_nothing_starts(place: Daemon):
@@ -281,7 +282,7 @@ def test_an_event_reaches_a_paused_interaction_and_nothing_starts(place: Daemon)
     shown = look(place, name)
     assert (shown["state"], states(shown)) == ("paused", {"w": "succeeded", "b": "pending"})
     place.call("interaction.resume", interaction_id=name)
-    assert step(over(place, name), "b")["output"]["result"] == "p"
+    assert step(over(place, name), "b")["output"]["result"] == "p."
 
 
 # --- all at once ------------------------------------------------------------------------------------------------------
