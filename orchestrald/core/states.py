@@ -63,6 +63,7 @@ INTERACTION: dict[InteractionState, dict[str, InteractionState]] = {
         **_ENDS,
     },
     _I.EXECUTING: {
+        "plan.adopted": _I.EXECUTING,  # it was cancelled in the queue, and is tried again
         "interaction.planning": _I.PLANNING,  # a replan of a failed subgraph, or of an input that joined
         "interaction.waiting": _I.WAITING,
         "interaction.paused": _I.PAUSED,

@@ -108,14 +108,8 @@ def retry(turn: Turn, it: i.RetryRequested) -> None:
     if state.state in {I.QUEUED, I.PLANNING, I.CANCELLING} or state.explaining:
         turn.refuse("wrong_state", f"an interaction that is {state.state} cannot be retried")
         return
-    if state.graph is None:
-        if it.from_step:
-            turn.refuse("not_found", f"there is no step {it.from_step}: the interaction has no plan")
-        elif not state.final:
-            turn.refuse("wrong_state", f"the interaction is {state.state}: resume it")
-        else:
-            _reopen(turn, it)
-            begin(turn, None)
+    if state.graph is None or not state.by_node:
+        _retry_from_the_start(turn, it)
         return
     if it.from_step and it.from_step not in state.graph.index:
         item = it.from_step in state.runs
@@ -137,6 +131,18 @@ def retry(turn: Turn, it: i.RetryRequested) -> None:
     for run in again:
         if run.finished:
             turn.emit("step.reset", {}, run.id)
+
+
+def _retry_from_the_start(turn: Turn, it: i.RetryRequested) -> None:
+    """Of an interaction that never came to run a plan: nobody could make one, or it was cancelled in the queue."""
+    state = turn.state
+    if it.from_step:
+        turn.refuse("not_found", f"step {it.from_step} was never begun: retry the whole interaction")
+    elif not state.final:
+        turn.refuse("wrong_state", f"the interaction is {state.state}: resume it")
+    else:
+        _reopen(turn, it)
+        begin(turn, state.graph)
 
 
 def _reopen(turn: Turn, it: i.RetryRequested) -> None:

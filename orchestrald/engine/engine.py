@@ -22,7 +22,7 @@ import trio
 from orchestrald.core.approval import NO_RULES, Gate
 from orchestrald.core.concurrency import Standing
 from orchestrald.core.graph import Graph
-from orchestrald.core.inputs import Admitted, Input, Recovered
+from orchestrald.core.inputs import Admitted, CancelRequested, Input, Recovered
 from orchestrald.core.interaction import Interaction
 from orchestrald.core.states import FINAL_INTERACTION, InteractionState
 from orchestrald.engine.actor import Actor
@@ -203,9 +203,12 @@ class Engine:
         for state, _ in found:
             self.threads.put(state.thread_id, _standing(state))
             self.waits.put(state.id, waits.get(state.id, ()))
+        doomed = {each for state, _ in found if state.state is InteractionState.QUEUED for each in state.interrupts}
         for state, last_seq in found:
             actor = self.adopt(state.id, state)
             actor.last_seq = last_seq
+            if state.id in doomed:  # first, so that nothing of it is begun again
+                actor.tell(CancelRequested(self.clock.now(), state.by, "interrupted by another input"))
             actor.tell(Recovered(self.clock.now()))
             if state.state is InteractionState.QUEUED:
                 self.submissions.interrupt_again(state)

@@ -317,3 +317,21 @@ async def test_a_plugin_asks_is_answered_and_asks_for_approval_each_across_a_cra
         await engine.answer(state.id, "a", payload, "uid:6", channel="decide")
         assert (await rig.end_of(state.id)).state == "completed"
     assert turns == [(None, None, None), (1999, "s1", None), (1999, "s2", "uid:6")]
+
+
+async def test_what_was_cancelled_in_the_queue_can_be_tried_again(rig: Rig, autojump_clock: MockClock):
+    gate = Gate()
+    rig.script["other"] = [gate]
+    async with rig.running() as engine:
+        one = await rig.submit(step("a", "other"))
+        await gate.begun.wait()
+        graph = await engine.planning.accept({"steps": [step("b")]})
+        two = await engine.submit(by="uid:0", graph=graph, source="plan", thread_id=one.thread_id, policy="queue")
+        await engine.cancel(two.state.id, "uid:0", "")
+        await rig.end_of(two.state.id)
+        with pytest.raises(NotFound):
+            await engine.retry(two.state.id, "b", "uid:0")
+        gate.open.set()
+        await rig.end_of(one.id)
+        await engine.retry(two.state.id, None, "uid:0")
+        assert (await rig.end_of(two.state.id)).state == "completed"
