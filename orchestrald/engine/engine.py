@@ -62,7 +62,7 @@ from orchestrald.interpreter.base import Interpreter
 from orchestrald.planner.base import Planner
 from orchestrald.protocol.foreign_text import plain
 from orchestrald.runner.base import Runner
-from orchestrald.store.base import Appender, Reader, ReferenceStore, WaitRow
+from orchestrald.store.base import Appender, Reader, ReferenceStore, RestingRow, WaitRow
 
 log = logging.getLogger("orchestrald.engine")
 
@@ -191,18 +191,28 @@ class Engine:
         waits: dict[str, list[WaitRow]] = {}
         for wait in await self.reader.waits():
             waits.setdefault(wait.interaction_id, []).append(wait)
-        for row in resting:
-            standing = standing_of(InteractionState(row.state))
-            self.threads.put(row.thread_id, Standing(row.interaction_id, standing, row.created_at))
-            for wait in self.waits.put(row.interaction_id, waits.get(row.interaction_id, ())):
-                if wait.due_at is not None:
-                    self.performing.wake_at(wait.due_at, wait.interaction_id, wait.step_id)
+        self._index(resting, waits)
         for each in lost:
             log.error("%s cannot go on: %s", each.interaction_id, each.text)
             await self.journal.append(await farewell(self.reader, each, self.clock.now()))
         for state, _ in found:
             self.threads.put(state.thread_id, _standing(state))
             self.waits.put(state.id, waits.get(state.id, ()))
+        self._go_on(found)
+        await self.mailbox.load()
+        self.mailbox.offer_all()
+        if found or resting:
+            log.info("recovered %d unfinished interactions; %d more wait", len(found), len(resting))
+
+    def _index(self, resting: list[RestingRow], waits: Mapping[str, list[WaitRow]]) -> None:
+        for row in resting:
+            standing = standing_of(InteractionState(row.state))
+            self.threads.put(row.thread_id, Standing(row.interaction_id, standing, row.created_at))
+            for wait in self.waits.put(row.interaction_id, waits.get(row.interaction_id, ())):
+                if wait.due_at is not None:
+                    self.performing.wake_at(wait.due_at, wait.interaction_id, wait.step_id)
+
+    def _go_on(self, found: list[tuple[Interaction, int]]) -> None:
         doomed = {each for state, _ in found if state.state is InteractionState.QUEUED for each in state.interrupts}
         for state, last_seq in found:
             actor = self.adopt(state.id, state)
@@ -214,10 +224,6 @@ class Engine:
                 self.submissions.interrupt_again(state)
         for thread_id in self.threads.names():
             self.submissions.advance(thread_id)
-        await self.mailbox.load()
-        self.mailbox.offer_all()
-        if found or resting:
-            log.info("recovered %d unfinished interactions; %d more wait", len(found), len(resting))
 
     async def drain(self, seconds: float) -> None:
         """Start nothing any more, and give what runs some time. What still runs then becomes `interrupted`.

@@ -329,9 +329,9 @@ async def test_what_was_cancelled_in_the_queue_can_be_tried_again(rig: Rig, auto
         two = await engine.submit(by="uid:0", graph=graph, source="plan", thread_id=one.thread_id, policy="queue")
         await engine.cancel(two.state.id, "uid:0", "")
         await rig.end_of(two.state.id)
-        with pytest.raises(NotFound):
-            await engine.retry(two.state.id, "b", "uid:0")
         gate.open.set()
         await rig.end_of(one.id)
+        with pytest.raises(NotFound):
+            await engine.retry(two.state.id, "b", "uid:0")
         await engine.retry(two.state.id, None, "uid:0")
         assert (await rig.end_of(two.state.id)).state == "completed"
