@@ -90,7 +90,7 @@ COMMANDS = {
         epilog="on its lines:\n"
         + "\n".join(f"  {usage:<22} {says}" for usage, says in HELP.items())
         + "\n\nA line answers what the thread waits for, if exactly one step asks for text. Approvals are asked one by"
-        + f"\none, with what will run; no line ever gives one. {CTRL_C}"
+        + f"\none, with what will run; no line ever gives one.\n\n{CTRL_C}"
         + f"\n\n{EXIT_CODES}",
     ),
 }

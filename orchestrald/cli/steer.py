@@ -136,7 +136,7 @@ COMMANDS = {
   orchestral skip 01m8 measure --value '{"words": 7}'""",
     ),
     "retry": Command(
-        help="run again what went wrong, or everything from a step on; what succeeded keeps its results",
+        help="run again what went wrong, or everything from a step on; the rest keeps its results",
         run=_retry,
         configure=_configure_retry,
         examples="""  orchestral retry 01m8 --follow

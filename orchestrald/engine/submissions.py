@@ -11,7 +11,6 @@ Rules of this file:
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, Literal, NamedTuple, Protocol
 
 import trio
@@ -121,9 +120,13 @@ class Submissions:
         `policy` overrides the thread's for this one input. Raises NotFound, WrongState for an archived thread, and
         Rejected; then the input is recorded all the same.
         """
+        named = self._clock.identifier("int_")
         if thread_id is None:
-            return await self._start(asked, self._clock.identifier("thr_"), None, (), remember, new_thread=True)
+            thread_id = self._clock.identifier("thr_")
+            asked = await self._seeing(asked, thread_id, named)
+            return await self._start(asked, named, thread_id, None, (), remember, new_thread=True)
         thread = await self._thread(thread_id)
+        asked = await self._seeing(asked, thread_id, named)
         while True:
             if (answered := await self._answer(asked, thread_id, remember)) is not None:
                 return answered
@@ -138,7 +141,13 @@ class Submissions:
                     return merged
                 continue  # it ended meanwhile: look again
             queued, cancel = (name, decision.cancel) if isinstance(decision, Queue) else (None, ())
-            return await self._start(asked, thread_id, queued, cancel, remember, behind=situation.active)
+            return await self._start(asked, named, thread_id, queued, cancel, remember, behind=situation.active)
+
+    async def _seeing(self, asked: Asked, thread_id: str, interaction_id: str) -> Asked:
+        """With what the plan reads of the working set. Before the look at the thread: this is awaited."""
+        if asked.graph is None:
+            return asked
+        return asked._replace(graph=await self._working_set.freeze(asked.graph, thread_id, interaction_id))
 
     @property
     def policies(self) -> Mapping[str, Policy]:
@@ -161,6 +170,7 @@ class Submissions:
     async def _start(
         self,
         asked: Asked,
+        interaction_id: str,
         thread_id: str,
         queued: str | None,
         cancel: tuple[str, ...],
@@ -169,7 +179,7 @@ class Submissions:
         behind: tuple[str, ...] = (),
         new_thread: bool = False,
     ) -> Submission:
-        now, interaction_id = self._clock.now(), self._clock.identifier("int_")
+        now = self._clock.now()
         happened = Submitted(
             at=now,
             interaction_id=interaction_id,
@@ -192,9 +202,6 @@ class Submissions:
         disposition: Disposition = "queued" if queued else "started"
         self._threads.put(thread_id, Standing(interaction_id, "queued" if queued else "active", now, cancel))
         try:
-            if asked.graph is not None:
-                seen = await self._working_set.freeze(asked.graph, thread_id, interaction_id)
-                happened = replace(happened, graph=seen)
             actor = self._host.adopt(interaction_id, Interaction(loaded=dict(asked.loaded)))
             row = None if remember is None else lambda state: remember(state, disposition, "")
             await self._host.ask(actor, happened, row)

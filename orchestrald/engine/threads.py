@@ -7,6 +7,8 @@ two inputs that come at once never both find the thread idle.
 
 from typing import Literal
 
+import trio
+
 from orchestrald.core.concurrency import Situation, Standing
 from orchestrald.core.states import InteractionState as I
 
@@ -22,6 +24,8 @@ class Threads:
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
+        self.changing = trio.Lock()
+        """Held while a thread's row is read, changed and written: of two changes at once none is lost."""
         self._alive: dict[str, dict[str, Standing]] = {}
 
     def put(self, thread_id: str, standing: Standing) -> bool:

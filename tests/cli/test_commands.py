@@ -40,6 +40,7 @@ def known(daemon: Any) -> Any:
         "approval.decide": {},
         "interaction.respond": {"step_id": "ask"},
         "interaction.cancel": {"state": "cancelling"},
+        "events.list": {"events": []},
         "action.list": {
             "actions": [{"name": "echo", "effects": "read", "plugin": "echo", "description": "Says it again."}]
         },

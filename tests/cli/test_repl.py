@@ -246,6 +246,7 @@ def test_what_was_typed_comes_back_and_is_for_nobody_elses_eyes(cli: Any) -> Non
     screen.next(PROMPT)
     screen.type("\x1b[A\n")  # the key with the arrow upwards
     screen.next("reply: something once")
+    screen.next(PROMPT)
     screen.type("\x04")
     screen.end()
 

@@ -124,7 +124,9 @@ def test_an_event_that_comes_before_its_wait_is_kept_over_a_kill_and_taken_once(
 
 
 def test_an_event_that_was_acknowledged_and_then_killed_arrives_once(place: Daemon):
-    names = [waiting(place, awaits("cut", correlation=str(n)), echo("{{w.payload}}"))["interaction_id"] for n in range(4)]
+    names = [
+        waiting(place, awaits("cut", correlation=str(n)), echo("{{w.payload}}"))["interaction_id"] for n in range(4)
+    ]
     for n, name in enumerate(names):
         place.call("event.emit", kind="cut", correlation=str(n), payload=n)
         restart(place)

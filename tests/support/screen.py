@@ -34,7 +34,7 @@ class Screen:
 
     def until(self, text: str) -> str:
         """Everything that was written until `text` came."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + PATIENCE_S
         while text not in self.seen:
             assert time.monotonic() < deadline, self.seen[-2000:]
             if select.select([self.fd], [], [], 0.2)[0]:
@@ -50,8 +50,8 @@ class Screen:
 
     def end(self) -> int:
         """Read to the end; the exit code."""
-        deadline = time.monotonic() + 10
-        while time.monotonic() < deadline:
+        while True:
+            assert select.select([self.fd], [], [], PATIENCE_S)[0], self.seen[-2000:]
             try:
                 data = os.read(self.fd, 65536)
             except OSError:
@@ -60,7 +60,7 @@ class Screen:
                 break
             self.seen += data.decode("utf-8", "replace")
         os.close(self.fd)
-        return self.process.wait(10)
+        return self.process.wait(PATIENCE_S)
 
     def next(self, text: str) -> str:
         """What was written from the end of the last wait of this kind until `text` came."""

@@ -17,7 +17,7 @@ from orchestrald.store.base import RequestRow
 Answer = dict[str, Any]
 
 
-class Asked(NamedTuple):
+class HandedIn(NamedTuple):
     """What somebody wants to have done: an intent, or a plan (then `intent` is not looked at)."""
 
     intent: str
@@ -85,7 +85,7 @@ def remember(row: Row, answer: Callable[..., Answer]) -> Callable[..., RequestRo
     return make
 
 
-async def submit(engine: Engine, params: Any, method: str, peer: Peer, asked: Asked) -> Answer:
+async def submit(engine: Engine, params: Any, method: str, peer: Peer, asked: HandedIn) -> Answer:
     """Start an interaction, once."""
 
     async def serve(row: Row) -> Answer:

@@ -7,7 +7,7 @@ from orchestrald.engine.engine import Engine
 from orchestrald.protocol.messages import catalogue as m
 from orchestrald.protocol.messages.shape import Empty
 from orchestrald.server.dispatch import Peer
-from orchestrald.server.methods.asking import Answer, Asked, Daemon, action_named, shown, submit
+from orchestrald.server.methods.asking import Answer, Daemon, HandedIn, action_named, shown, submit
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Catalogue:
             "goal": params.name,
             "steps": [{"id": "call", "action": params.name, "params": literal(params.params)}],
         }
-        asked = Asked(params.name, plan, "call", workspace=params.workspace)
+        asked = HandedIn(params.name, plan, "call", workspace=params.workspace)
         started = await submit(self.engine, params, "action.call", peer, asked)
         await self.engine.wait(started["interaction_id"], params.timeout_ms / 1000)
         found = await shown(self.engine, started["interaction_id"], outputs=True)

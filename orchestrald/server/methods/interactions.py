@@ -9,7 +9,7 @@ from orchestrald.errors import InvalidParams, NotFound
 from orchestrald.protocol import drawing
 from orchestrald.protocol.messages import interactions as m
 from orchestrald.server.dispatch import Peer
-from orchestrald.server.methods.asking import Answer, Asked, Row, once, remember, shown, submit, submitted
+from orchestrald.server.methods.asking import Answer, HandedIn, Row, once, remember, shown, submit, submitted
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class Interactions:
     async def interaction_submit(self, params: m.Submit, peer: Peer) -> Answer:
         if (params.plan is None) == (not params.intent.strip()):
             raise InvalidParams("Give either an intent or a plan.")
-        asked = Asked(
+        asked = HandedIn(
             params.intent,
             params.plan,
             "plan",

@@ -77,10 +77,11 @@ class Threads:
 
     async def _change(self, params: Any, method: str, peer: Peer, change: Callable[[ThreadRow], ThreadRow]) -> Answer:
         async def serve(row: Row) -> Answer:
-            before = await self._thread(params.thread_id)
-            after = change(before)
-            changed = {name: value for name, value in after._asdict().items() if value != getattr(before, name)}
-            return await self._write("thread.changed", {**changed, "by": peer.by}, after, row)
+            async with self.engine.threads.changing:
+                before = await self._thread(params.thread_id)
+                after = change(before)
+                changed = {name: value for name, value in after._asdict().items() if value != getattr(before, name)}
+                return await self._write("thread.changed", {**changed, "by": peer.by}, after, row)
 
         return await once(self.engine, params, method, peer, serve)
 
