@@ -41,8 +41,10 @@ def counts(state: Interaction) -> dict[str, int]:
 
 
 def ordered(state: Interaction) -> list[Run]:
-    """Plan order, the items of a `for_each` right behind their step."""
-    return [row for run in state.by_node for row in (run, *(run.children or ()))]
+    """Plan order, the items of a `for_each` right behind their step; then what a replan has replaced, and why."""
+    in_force = [row for run in state.by_node for row in (run, *(run.children or ()))]
+    replaced = [run for run in state.runs.values() if run.state is StepState.SUPERSEDED]
+    return [*in_force, *replaced]
 
 
 def row(state: Interaction) -> InteractionRow:
@@ -127,6 +129,11 @@ def _label(run: Run) -> str:
     return f"{_name(run.node)} [{done}/{len(run.children)}]"
 
 
+def _sources(state: Interaction, run: Run) -> list[str]:
+    """Empty for what was replaced: what it hung on has another place in the plan that is in force."""
+    return [] if run.state is StepState.SUPERSEDED else [state.by_node[source].id for source in run.node.sources]
+
+
 def _step(state: Interaction, run: Run, outputs: bool) -> dict[str, Any]:
     data: dict[str, Any] = {
         "step_id": run.id,
@@ -134,7 +141,7 @@ def _step(state: Interaction, run: Run, outputs: bool) -> dict[str, Any]:
         "action": run.node.action,
         "state": run.state.value,
         "attempt": run.attempt,
-        "depends_on": [state.by_node[source].id for source in run.node.sources],
+        "depends_on": _sources(state, run),
     }
     if run.parent is not None:
         data["parent"] = run.parent.id
