@@ -168,7 +168,7 @@ class Follower:
         silent = time.monotonic() - self._heard_at > SETTLE_S
         if self.board.asking:
             return silent or not self._display.wants_events
-        return False and self._lets_go and bool(self._expecting())
+        return silent and self._lets_go and bool(self._expecting())
 
     def _expecting(self) -> list[Row]:
         """The steps that wait for an external event."""

@@ -54,6 +54,7 @@ class Lines:
         if self._readline is None:
             return
         with contextlib.suppress(OSError):
+            # GNU's readline makes such a file itself, the other one leaves it to the umask
             os.close(os.open(self._history, os.O_WRONLY | os.O_CREAT, 0o600))
             self._readline.set_history_length(REMEMBERED)
             self._readline.write_history_file(self._history)

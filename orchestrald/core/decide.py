@@ -260,7 +260,8 @@ def _answered(turn: Turn, it: i.Answered) -> None:
 
 def _event_arrived(turn: Turn, it: i.EventArrived) -> None:
     run = turn.state.runs.get(it.step_id)
-    if run is None or run.state is not S.WAITING or run.question is None or run.question.kind != "event":
+    waits = run is not None and run.state is S.WAITING and run.question is not None and run.question.kind == "event"
+    if run is None or not waits or turn.state.state is I.CANCELLING:  # what is doomed leaves it to another
         turn.refuse("stale", f"step {it.step_id} waits for no event")
         return
     output = {"kind": it.kind, "payload": it.payload}

@@ -93,8 +93,10 @@ class Mailbox:
                 if mail is not None:
                     self._promise(mail, row)
 
-    def _offer(self, mail: MailRow) -> None:
-        row = next((row for row in self._waits.for_event(mail.kind) if self._fit(mail, row)), None)
+    def _offer(self, mail: MailRow, refused_by: WaitRow | None = None) -> None:
+        """To the one that waits longest; not at once again to one that would not have it, which may go on for ever."""
+        rows = (row for row in self._waits.for_event(mail.kind) if row != refused_by)
+        row = next((row for row in rows if self._fit(mail, row)), None)
         if row is not None:
             self._promise(mail, row)
 
@@ -127,8 +129,8 @@ class Mailbox:
             self._promised -= {mail.seq, (row.interaction_id, row.step_id)}
         if taken:
             self._kept.pop(mail.seq, None)
-        elif not self._waits.waits(row.interaction_id, row.step_id):  # another may take it, but not the same for ever
-            self._offer(mail)
+        else:
+            self._offer(mail, refused_by=row)
 
     async def _give_up_old(self) -> None:
         now = self._clock.now()

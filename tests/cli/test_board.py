@@ -77,3 +77,30 @@ def test_events_of_others_and_from_the_future_change_nothing() -> None:
     board.event({**event(3, "interaction.failed"), "interaction_id": "other"})
     board.event(event(4, "something.new", "ghost"))
     assert board.state == "queued"
+
+
+def test_a_step_that_is_reset_is_as_before_it_began_but_for_its_revision() -> None:
+    board = Board("i")
+    for one in [
+        adopted("a"),
+        event(3, "step.expanded", "a", count=1),
+        event(4, "step.started", "a[0]", attempt=1),
+        event(5, "step.failed", "a[0]", error={"code": "x"}),
+        event(6, "step.failed", "a", error={"code": "x"}),
+        event(7, "assistant.output", text="Failed."),
+        event(8, "interaction.failed"),
+        event(9, "interaction.reopened", by="uid:0"),
+        event(10, "step.reset", "a"),
+    ]:
+        board.event(one)
+    assert (board.state, board.answer, board.ended_at) == ("executing", None, None)
+    assert list(board.rows) == ["a"]
+    row = board.rows["a"]
+    assert (row.state, row.revision, row.error, row.items, row.ended_at, row.action) == (
+        "pending",
+        2,
+        None,
+        None,
+        None,
+        "echo",
+    )

@@ -172,3 +172,21 @@ async def test_a_wait_never_holds_back_a_ready_sibling(rig: Rig, autojump_clock:
     async with rig.running():
         state = await rig.run(awaits(), *(step(f"s{i}") for i in range(20)))
     assert sum(run.state == "succeeded" for run in state.by_node) == 20
+
+
+async def test_an_interaction_that_is_being_cancelled_leaves_the_event_to_another(rig: Rig, autojump_clock: MockClock):
+    async def stubborn(_attempt: Any, _observer: Any) -> Any:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(5)
+        await trio.sleep_forever()
+
+    rig.script["other"] = [stubborn]
+    async with rig.running() as engine:
+        doomed = await rig.submit(awaits(), step("s", "other"))
+        await wait_all_tasks_blocked()
+        other = await rig.run(awaits())
+        await engine.cancel(doomed.id, "uid:0", "")
+        await emit(rig)
+        await wait_all_tasks_blocked()
+        assert (await rig.look(other.id))[0].state == "completed"
+        assert (await rig.end_of(doomed.id)).state == "cancelled"
