@@ -252,6 +252,8 @@ def _answered(turn: Turn, it: i.Answered) -> None:
         turn.refuse("not_found", f"there is no step {it.step_id}")
     elif run.state is not S.WAITING or run.question is None:
         turn.refuse("wrong_state", f"step {it.step_id} waits for no answer: it is {run.state}")
+    elif turn.state.state is I.CANCELLING:
+        turn.refuse("wrong_state", "the interaction is being cancelled")
     else:
         refusal = questions.answer(turn, run, run.question, it)
         if refusal:

@@ -2,11 +2,12 @@
 
 import json
 import os
+import select
 import sys
 from pathlib import Path
 from typing import Any
 
-from support.daemon import Daemon, throwaway_home
+from support.daemon import PATIENCE_S, Daemon, throwaway_home
 
 NOTE = """
 import sys
@@ -24,8 +25,12 @@ def configured(home: Path) -> str:
 
 def told(place: Daemon) -> list[dict[str, Any]]:
     """Everything that was told, once the next thing has been told."""
-    door = place.home / "door"
-    assert door.read_text(encoding="utf-8") == "told"
+    door = os.open(place.home / "door", os.O_RDWR | os.O_NONBLOCK)
+    try:
+        assert select.select([door], [], [], PATIENCE_S)[0], place.said
+        assert os.read(door, 100) == b"told"
+    finally:
+        os.close(door)
     return [json.loads(line) for line in (place.home / "told").read_text(encoding="utf-8").splitlines()]
 
 
