@@ -7,21 +7,18 @@ digest would not fit and the daemon would refuse.
 from __future__ import annotations
 
 import sys
-import time
 
-from orchestrald.cli.ask import approval_lines, decide, read_line
+from orchestrald.cli.ask import about, approval_lines, decide, read_line
 from orchestrald.cli.call import json_value
 from orchestrald.cli.command import OK, BadInput, Command, add_json, connect, print_json
 from orchestrald.cli.find import find_interaction
 from orchestrald.cli.terminal import Terminal
-from orchestrald.cli.text import ago, safe
+from orchestrald.cli.text import safe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from typing import Any
-
-    from orchestrald.cli.terminal import Line
 
 
 def _approvals(args: Namespace) -> int:
@@ -39,17 +36,6 @@ def _approvals(args: Namespace) -> int:
             [(f"  orchestral approve {safe(row['interaction_id'])} {safe(row['step_id'])}   (or deny)", "dim")], ""
         )
     return OK
-
-
-def about(approval: dict[str, Any]) -> list[Line]:
-    """When it was asked, until when it can be answered, and where."""
-    now = time.time_ns() // 1000
-    said = [f"asked {ago(approval.get('asked_at', now), now)}"]
-    if approval.get("expires_at"):
-        said.append(f"expires {ago(approval['expires_at'], now)}")
-    if approval.get("thread_id"):
-        said.append(f"thread {safe(approval['thread_id'])}")
-    return [[("  " + ", ".join(said), "dim")]]
 
 
 def _configure_decision(parser: ArgumentParser) -> None:

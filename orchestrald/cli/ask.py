@@ -12,8 +12,9 @@ import contextlib
 import json
 import signal
 import sys
+import time
 
-from orchestrald.cli.text import plural, safe, safe_lines
+from orchestrald.cli.text import ago, plural, safe, safe_lines
 from orchestrald.client import Refused
 
 TYPE_CHECKING = False
@@ -50,7 +51,7 @@ def _approval(client: Client, interaction_id: str, row: Row, screen: Terminal) -
     found = find_approval(client, interaction_id, row.step_id)
     if found is None:
         return True
-    screen.print(*approval_lines(found))
+    screen.print(*approval_lines(found), *about(found))
     forget_typed_ahead()
     while True:
         word = read_line(screen, "Run it? [y]es, [n]o, Enter decides later: ").strip().lower()
@@ -102,6 +103,17 @@ def approval_lines(approval: dict[str, Any]) -> list[Line]:
     if approval.get("preview") is not None:
         lines += value_lines("preview", approval["preview"])
     return lines
+
+
+def about(approval: dict[str, Any]) -> list[Line]:
+    """When it was asked, until when it can be answered, and where."""
+    now = time.time_ns() // 1000
+    said = [f"asked {ago(approval.get('asked_at', now), now)}"]
+    if approval.get("expires_at"):
+        said.append(f"expires {ago(approval['expires_at'], now)}")
+    if approval.get("thread_id"):
+        said.append(f"thread {safe(approval['thread_id'])}")
+    return [[("  " + ", ".join(said), "dim")]]
 
 
 def value_lines(name: str, value: object) -> list[Line]:

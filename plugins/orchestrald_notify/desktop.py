@@ -1,11 +1,9 @@
 """How is a notice shown on a desktop, so that nothing in it is taken for more than text?"""
 
-import subprocess
 from html import escape
 
-import trio
-
-from orchestrald.hookspecs import ActionError, Notice, Notifier
+from orchestrald.hookspecs import Notice, Notifier
+from orchestrald_notify.spawn import run
 
 MOST_CHARACTERS = 300
 """A bubble shows no more; `orchestral show` shows all of it."""
@@ -41,7 +39,7 @@ def notify_send(program: str) -> Notifier:
     async def on_the_desktop(notice: Notice) -> None:
         title, body = texts(notice)
         # The body is markup to most servers, and `--` ends the options: both texts are somebody else's.
-        await _run([program, "--app-name=orchestral", "--", title, escape(body, quote=False)])
+        await run([program, "--app-name=orchestral", "--", title, escape(body, quote=False)])
 
     return on_the_desktop
 
@@ -50,14 +48,6 @@ def osascript(program: str) -> Notifier:
     async def on_the_desktop(notice: Notice) -> None:
         # As arguments, never inside the script. The title, which comes first, begins with a letter.
         script = [word for line in _SCRIPT for word in ("-e", line)]
-        await _run([program, *script, *texts(notice)])
+        await run([program, *script, *texts(notice)])
 
     return on_the_desktop
-
-
-async def _run(command: list[str]) -> None:
-    done = await trio.run_process(
-        command, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    if done.returncode:
-        raise ActionError(f"{command[0]} ended with status {done.returncode}")

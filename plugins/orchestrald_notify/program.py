@@ -2,21 +2,14 @@
 
 import dataclasses
 import json
-import subprocess
 from collections.abc import Sequence
 
-import trio
-
-from orchestrald.hookspecs import ActionError, Notice, Notifier
+from orchestrald.hookspecs import Notice, Notifier
+from orchestrald_notify.spawn import run
 
 
 def tell_program(command: Sequence[str]) -> Notifier:
     async def to_a_program(notice: Notice) -> None:
-        line = json.dumps(dataclasses.asdict(notice)) + "\n"
-        done = await trio.run_process(
-            list(command), stdin=line.encode(), check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        if done.returncode:
-            raise ActionError(f"{command[0]} ended with status {done.returncode}")
+        await run(command, json.dumps(dataclasses.asdict(notice)).encode() + b"\n")
 
     return to_a_program

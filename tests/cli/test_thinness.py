@@ -8,6 +8,8 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
+
 HEAVY = {
     "trio",
     "pydantic",
@@ -30,7 +32,14 @@ def imported_by(*argv: str, code: int = 0) -> set[str]:
         f"code = dispatch({list(argv)!r})\n"
         "print(code, *sorted(set(sys.modules) - bare), file=sys.stderr)"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=True,
+    )
     found, *names = done.stderr.splitlines()[-1].split()
     assert int(found) == code, done.stderr
     return set(names)
@@ -55,6 +64,25 @@ def test_a_command_with_arguments_never_imports_the_daemon(daemon: Any) -> None:
     daemon.answers["interaction.list"] = {"interactions": []}
     names = imported_by("list", "--json")
     assert not names & {"trio", "pydantic", "yaml", "typing_extensions", "sqlite3"}
+    assert not any(name.startswith(("orchestrald.core", "orchestrald.engine", "orchestrald.errors")) for name in names)
+
+
+@pytest.mark.parametrize(
+    ("argv", "answers"),
+    [
+        (["emit", "door.opened"], {"event.emit": {"event_id": "evt_1"}}),
+        (["threads"], {"thread.list": {"threads": []}}),
+        (["repl"], {}),
+        (
+            ["pause", "i"],
+            {"interaction.list": {"interactions": []}, "interaction.pause": {"interaction_id": "i", "state": "paused"}},
+        ),
+    ],
+)
+def test_taking_part_never_imports_the_daemon(daemon: Any, argv: list[str], answers: dict[str, Any]) -> None:
+    daemon.answers |= answers
+    names = imported_by(*argv)
+    assert not names & {"trio", "pydantic", "yaml", "typing_extensions", "sqlite3", "readline"}
     assert not any(name.startswith(("orchestrald.core", "orchestrald.engine", "orchestrald.errors")) for name in names)
 
 

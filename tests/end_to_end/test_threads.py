@@ -76,7 +76,7 @@ def test_interrupting_starts_the_new_one_when_the_old_processes_are_gone_and_wit
     assert step(ended)["output"] == {"n": 1, "alone": True}, "the old one still held the workspace"
 
 
-def test_an_interruption_goes_on_after_a_kill(place: Daemon):
+def test_an_interruption_goes_on_after_a_kill_and_the_old_program_is_not_run_again(place: Daemon):
     old = begun(place, "never", marker="m-killed-meanwhile")
     until(lambda: alive_with("m-killed-meanwhile"))
     new = put(place, hold(n=2), thread_id=old["thread_id"], policy="interrupt_and_start_new")
@@ -84,7 +84,7 @@ def test_an_interruption_goes_on_after_a_kill(place: Daemon):
     ended = over(place, new["interaction_id"])
     assert (ended["state"], step(ended)["output"]) == ("completed", {"n": 2, "alone": True})
     assert state_of(place, old["interaction_id"]) == "cancelled"
-    assert alive_with("m-killed-meanwhile") == []
+    assert (runs(place, old["interaction_id"], "a"), alive_with("m-killed-meanwhile")) == (1, [])
     order_ = order(place, "interaction.cancelled", "plan.adopted")
     assert order_.index(("cancelled", old["interaction_id"])) < order_.index(("adopted", new["interaction_id"]))
 

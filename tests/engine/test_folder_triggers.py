@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import trio
 import trio.lowlevel
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from orchestrald.core.triggers import Folder
 from orchestrald.engine import folder_look
@@ -205,7 +205,7 @@ async def test_pausing_stops_what_is_ready_and_has_not_begun(rig: Rig, autojump_
                 await _let_threads_run()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(schedules.pause, made, "uid:0")
-            await trio.lowlevel.checkpoint()
+            await wait_all_tasks_blocked()
             journal.go_on()
         await come_to_rest(rig, 1)
     assert fired(rig) == [str(tmp_path / "a")]

@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from orchestrald.engine.notices import AT_ONCE, TIME_LIMIT_S
+from orchestrald.engine.notices import AT_ONCE, TIME_LIMIT_S, WAITING
 from orchestrald.hookspecs import Notice
 from support.rig import Gate, Rig, step
 
@@ -134,3 +134,16 @@ async def test_never_more_than_a_few_are_told_at_once(rig: Rig, autojump_clock: 
         await rig.run(*({**ASK, "id": f"ask{n}"} for n in range(30)))
         await trio.sleep(60)
     assert (count, most) == (30, AT_ONCE)
+
+
+async def test_of_a_flood_what_does_not_fit_is_not_told_and_the_log_says_so(
+    rig: Rig, autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
+):
+    async def hang(notice: Notice) -> None:
+        await trio.sleep_forever()
+
+    rig.notifiers.append(hang)
+    async with rig.running():
+        state = await rig.run(*({**ASK, "id": f"ask{n}"} for n in range(WAITING + 10)))
+        assert len(state.waiting) == WAITING + 10
+    assert f"10 notices of {state.id} are not told" in caplog.text

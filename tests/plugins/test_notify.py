@@ -4,10 +4,12 @@ The desktop's program is stood in for by one that writes down how it was called.
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 
 import pytest
+import trio
 
 import orchestrald_notify
 from orchestrald.errors import ConfigError
@@ -15,6 +17,7 @@ from orchestrald.hookspecs import ActionError, Notice, Notifier
 from orchestrald.plugin_host import collect
 from orchestrald_notify.desktop import osascript
 
+PATIENCE_S = 10
 NOTICE = Notice("int_1", "thr_1", "publish", "approval", "It writes.", "the release")
 
 
@@ -103,6 +106,26 @@ async def test_a_program_that_fails_is_told():
     [program] = notifiers(desktop=False, command=["sh", "-c", "exit 3"])
     with pytest.raises(ActionError, match="sh ended with status 3"):
         await program(NOTICE)
+
+
+async def test_a_program_that_takes_too_long_is_killed_with_all_that_it_started(tmp_path: Path):
+    alive = tmp_path / "alive"
+    os.mkfifo(alive)
+    # its child holds the pipe open for as long as it lives
+    [program] = notifiers(desktop=False, command=["sh", "-c", 'sleep 600 > "$1" & sleep 600', "sh", str(alive)])
+    with trio.move_on_after(PATIENCE_S) as scope:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(program, NOTICE)
+            reader = await trio.to_thread.run_sync(lambda: alive.open("rb"))
+            nursery.cancel_scope.cancel()
+        with reader:
+            assert await trio.to_thread.run_sync(reader.read) == b""
+    assert not scope.cancelled_caught
+
+
+async def test_a_program_that_does_not_listen_hurts_nobody():
+    [program] = notifiers(desktop=False, command=["true"])
+    await program(Notice("i", "t", "s", "input", "x" * 1_000_000))
 
 
 def test_a_misspelt_setting_names_the_nearest():

@@ -12,8 +12,8 @@ from simulation.shrink import shrink
 from simulation.trial import Fault, trial
 
 BATCH = 100
-LIVELOCK_S = 30
-"""A scenario takes milliseconds. One that goes round and round without waiting would never end by itself."""
+TOO_LONG_S = 30
+"""A scenario takes milliseconds. One that goes round and round without ever giving way would never end by itself."""
 
 
 class Failed(NamedTuple):
@@ -36,14 +36,14 @@ def _set_out() -> None:
 
 
 def _too_long(*_: object) -> None:
-    raise TimeoutError(f"it went round and round for {LIVELOCK_S} s without waiting for anything")
+    raise TimeoutError(f"it went round and round for {TOO_LONG_S} s without giving way")
 
 
 def _batch(bounds: tuple[int, int]) -> tuple[int, list[Failed]]:
     first, count = bounds
     failed = []
     for seed in range(first, first + count):
-        signal.alarm(LIVELOCK_S)
+        signal.alarm(TOO_LONG_S)
         if faults := trial(draw(seed)):
             failed.append(Failed(seed, faults))
     signal.alarm(0)

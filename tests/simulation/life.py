@@ -55,8 +55,10 @@ class _Silent:
 
 
 class Life:
-    """`up` is set once it serves, `over` when nothing of it is left, `buried` when the next one has begun. `on` is False
-    from the cut on."""
+    """`up` is set once it serves, `over` when nothing of it is left, `buried` when the next one has begun.
+
+    `on` is False from the cut on.
+    """
 
     def __init__(self, world: "World") -> None:
         self.world = world
