@@ -197,10 +197,10 @@ def _chosen(words: str, choices: list[Any]) -> Any:
 
 def read_line(screen: Terminal, prompt: str) -> str:
     """One line from the keyboard; end of input counts as Enter. Ctrl-C raises KeyboardInterrupt."""
-    screen.stream.write(prompt)
-    screen.stream.flush()
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # first: whoever sees the prompt may press Ctrl-C
     try:
+        screen.stream.write(prompt)
+        screen.stream.flush()
         line = sys.stdin.readline()
     finally:
         signal.signal(signal.SIGINT, before)

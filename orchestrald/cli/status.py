@@ -53,7 +53,7 @@ def ask(client: Client) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     info = client.call("system.info")
     counts = info.get("interactions", {})
     rows: list[dict[str, Any]] = []
-    if counts.get("active") or counts.get("waiting"):
+    if counts.get("active") or counts.get("waiting") or counts.get("queued"):
         rows = client.call("interaction.list", state=ALIVE, limit=50)["interactions"]
     return info, rows
 
@@ -67,8 +67,10 @@ def describe(info: dict[str, Any], rows: list[dict[str, Any]], now: int) -> list
         *_sandbox(info.get("sandbox") or {}),
         *_store(info.get("store") or {}),
     ]
-    running = [row for row in rows if row.get("state") != "waiting"]
+    paused = [row for row in rows if row.get("state") == "paused"]
+    queued = [row for row in rows if row.get("state") == "queued"]
     waiting = [row for row in rows if row.get("state") == "waiting"]
+    running = [row for row in rows if row.get("state") not in {"paused", "queued", "waiting"}]
     counts = info.get("interactions", {})
     steps = info.get("steps", {}).get("running", 0)
     if running:
@@ -76,9 +78,13 @@ def describe(info: dict[str, Any], rows: list[dict[str, Any]], now: int) -> list
         lines.append(f"runs      {plural(active, 'interaction')}, {plural(steps, 'step')} at this moment")
         lines += _interactions(running, now)
     if waiting:
-        asked = counts.get("waiting", len(waiting))
+        asked = max(len(waiting), counts.get("waiting", 0) - len(paused))  # the daemon counts both as waiting
         lines.append(f"waits     {plural(asked, 'interaction')} for an answer")
         lines += _interactions(waiting, now)
+    for word, standing in (("paused", paused), ("queued", queued)):
+        if standing:
+            lines.append(f"{word}    {plural(max(len(standing), counts.get(word, 0)), 'interaction')}")
+            lines += _interactions(standing, now)
     if not rows:
         lines.append("idle      nothing runs and nothing waits")
     return lines

@@ -145,7 +145,8 @@ def _patched(turn: Turn, it: i.PlanPatched) -> None:
         turn.refuse("stale", "nobody waits for a replacement any more")
         return
     for name in it.superseded:
-        turn.emit("step.superseded", {}, name)
+        if state.runs[name].state is not S.SUPERSEDED:
+            turn.emit("step.superseded", {}, name)
     state.proposed = it.graph
     turn.emit("plan.patched", {**it.graph.to_json(), "planner": it.planner})
     for run in list(state.by_node):  # the replacement may hang on what has failed while it was thought about
@@ -277,18 +278,6 @@ def _recovered(turn: Turn, it: i.Recovered) -> None:
     one pass, and makes every prefix of a journal, however it was cut, one that ends.
     """
     state = turn.state
-    for run in list(state.runs.values()):
-        if run.state is S.RUNNING and run.children is None:
-            _interrupted(turn, run)
-        elif run.state is S.INTERRUPTED:
-            _after_interruption(turn, run)
-        elif run.state in {S.RETRYING, S.WAITING} and run.due_at is not None:
-            turn.ask(SetTimer(run.id, run.due_at))
-        elif run.state is S.FAILED and run.parent is None and run.id != state.replanning:
-            if state.state is not I.PAUSED:  # `resume` sees to it
-                turn.skip_downstream(run)
-        elif run.children is not None:
-            turn.gather(run)
     if state.state is I.QUEUED and not state.queued:
         turn.emit("interaction.planning", {"reason": "recovered"})
     if state.state is I.PLANNING:
@@ -297,6 +286,18 @@ def _recovered(turn: Turn, it: i.Recovered) -> None:
             turn.ask(ProposePlan(state.merging, joins=True))
         else:
             turn.ask(ProposePlan(state.intent, state.replanning, failed.failure if failed else None))
+    for run in list(state.runs.values()):
+        if run.state is S.RUNNING and run.children is None:
+            _interrupted(turn, run)
+        elif run.state is S.INTERRUPTED:
+            _after_interruption(turn, run)
+        elif run.state in {S.RETRYING, S.WAITING} and run.due_at is not None:
+            turn.ask(SetTimer(run.id, run.due_at))
+        elif run.state is S.FAILED and run.parent is None and run.id != state.replanning:
+            if steering.holds_back(state, run):
+                turn.after_failure(run)
+        elif run.children is not None:
+            turn.gather(run)
 
 
 def _interrupted(turn: Turn, run: Run) -> None:

@@ -86,7 +86,7 @@ def resume(turn: Turn, it: i.ResumeRequested) -> None:
         begin(turn, None)
     else:
         for run in list(state.by_node):
-            if run.state is S.FAILED and _holds_back(state, run):
+            if run.state is S.FAILED and holds_back(state, run):
                 turn.after_failure(run)
 
 
@@ -168,6 +168,7 @@ def _again(state: Interaction, from_step: str) -> list[Run]:
     return [state.by_node[index] for index in sorted(again)]
 
 
-def _holds_back(state: Interaction, run: Run) -> bool:
+def holds_back(state: Interaction, run: Run) -> bool:
+    """Whether a failure has not had its consequences: something still waits for what will never come."""
     assert state.graph is not None
     return any(state.by_node[i].state is S.PENDING for i in state.graph.descendants(run.node.index))

@@ -24,6 +24,8 @@ def test_a_paused_interaction_goes_on_when_it_is_resumed(cli: Any) -> None:
     assert cli("pause", it) == 0
     assert cli.out == f"{it} is paused.\n"
     assert it in [row["interaction_id"] for row in cli.json("list", "--state", "paused")["interactions"]]
+    assert cli("status") == 0
+    assert "paused    1 interaction\n" in cli.out
     assert cli("pause", it) == 2
     assert cli.json("resume", it) == {"interaction_id": it, "state": "waiting"}
     assert cli("show", it) == 0
@@ -98,6 +100,8 @@ def test_a_fork_prints_its_name_and_what_became_of_it(cli: Any) -> None:
     assert cli.err == f"queued behind {busy}\n"
     assert cli("show", cli.out.strip()) == 0
     assert f"number 1 in the queue, behind {busy}" in cli.out
+    assert cli("status") == 0
+    assert "queued    1 interaction\n" in cli.out
     cli("cancel", busy)
     assert cli("fork", it, "--at", "nowhere") == 2
     assert cli("fork", it, "--at", "say", "--patch", "say.action=ecko") == 2

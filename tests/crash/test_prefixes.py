@@ -3,12 +3,28 @@
 A real crash cuts between commits; here every single event is a place to cut, which is more than can happen.
 """
 
+from collections.abc import Callable
+
 import pytest
 
 from orchestrald.core.effects import Explain, ProposePlan, RunAction, SetTimer
 from orchestrald.core.events import Event
+from orchestrald.core.evolve import fold
+from orchestrald.core.graft import graft
 from orchestrald.core.graph import Graph
-from orchestrald.core.inputs import ActionFailed, ActionSucceeded, Explained, Input, PlanProposed, TimerFired
+from orchestrald.core.inputs import (
+    ActionFailed,
+    ActionSucceeded,
+    Admitted,
+    Explained,
+    Input,
+    Merged,
+    PlanPatched,
+    PlanProposed,
+    RetryRequested,
+    Submitted,
+    TimerFired,
+)
 from orchestrald.core.interaction import Interaction
 from orchestrald.core.model import ActionSpec, Failure, Retry
 from support.plans import chain, fan_out, graph, layered, step
@@ -113,12 +129,22 @@ class Outside:
         if isinstance(effect, RunAction):
             world.say(self.attempt(effect))
         elif isinstance(effect, ProposePlan):
-            world.say(PlanProposed(world.tick(), self.plan, "caller"))
+            world.say(self.planned(effect))
         elif isinstance(effect, SetTimer):
             world.now = max(world.now, effect.due_at)
             world.say(TimerFired(world.now, effect.step_id))
         elif isinstance(effect, Explain):
             world.say(Explained(world.tick(), effect.status, "in words"))
+
+    def planned(self, effect: ProposePlan) -> Input:
+        """The plan; steps for what failed, called as the failed one was; or a step for an input that joined."""
+        at, state = self.world.tick(), self.world.state
+        if not (effect.failed or effect.joins) or state.graph is None:
+            return PlanProposed(at, self.plan, "caller")
+        name = effect.failed or "joined"
+        steps = [step(name, params={"x": "{{a.id}}"}), step("after", depends_on=[name])]
+        made = graft(state.graph, effect.failed, {"steps": steps}, state.runs, 1)
+        return PlanPatched(at, shape(*made.plan["steps"]), made.superseded, "again")
 
     def answer_question(self, name: str) -> None:
         question = self.world.state.waiting[name].question
@@ -139,6 +165,31 @@ class Outside:
         if effect.action == "list":
             output["items"] = ["x", "y", "z"]
         return ActionSucceeded(at, step_id, output)
+
+
+def replanned(outside: Outside) -> None:
+    plan = shape(step("a"), step("b", "bad", depends_on=["a"]), step("c", depends_on=["b"]), step("d"))
+    outside.world.say(Submitted(1, "int_1", "thr_1", "test", "uid:0", graph=plan, new_thread=True, max_replans=1))
+
+
+def merged(outside: Outside) -> None:
+    plan = shape(step("a"), step("b", depends_on=["a"]))
+    outside.world.say(Submitted(1, "int_1", "thr_1", "test", "uid:0", graph=plan, new_thread=True))
+    outside.world.say(Merged(2, "and this", "uid:0"))
+
+
+def queued(outside: Outside) -> None:
+    plan = shape(step("a"), step("b", depends_on=["a"]))
+    outside.world.say(
+        Submitted(1, "int_1", "thr_1", "test", graph=plan, new_thread=True, queued="queue", behind=("int_0",))
+    )
+    outside.world.say(Admitted(2))
+
+
+def retried(outside: Outside) -> None:
+    outside.world.say(Submitted(1, "int_1", "thr_1", "test", graph=SHAPES["failure"], new_thread=True))
+    outside.finish()
+    outside.world.say(RetryRequested(outside.world.tick(), "", "uid:0"))
 
 
 def outcome(state: Interaction) -> dict[str, object]:
@@ -166,6 +217,26 @@ def test_a_journal_cut_after_any_event_leads_to_the_same_end(name: str, narrow: 
         done = {event.step_id for event in events[:cut] if event.type == "step.succeeded"}
         again = {event.step_id for event in resumed.world.events[cut:] if event.type == "step.started"}
         assert not again & done, f"cut after {events[cut - 1]}"
+
+
+@pytest.mark.parametrize("begin", [replanned, merged, queued, retried])
+def test_a_journal_of_a_plan_that_changed_leads_to_the_same_end_wherever_it_is_cut(begin: Callable[[Outside], None]):
+    whole = Outside(SHAPES["chain"], narrow=False)
+    begin(whole)
+    whole.finish()
+    events = whole.world.events
+    first = 3 + (begin is queued)  # of a plan that is not in the journal nobody could say what it was
+    for cut in range(first, len(events) + 1):
+        resumed = Outside(SHAPES["chain"], narrow=False)
+        resumed.resume(events[:cut], whole.world.now)
+        if resumed.world.state.state == "queued":
+            resumed.world.say(Admitted(resumed.world.tick()))
+        resumed.finish()
+        lost = begin is merged and not any(event.type == "interaction.merged" for event in events[:cut])
+        reopened = begin is not retried or any(event.type == "interaction.reopened" for event in events[:cut])
+        if not lost and reopened:
+            assert outcome(resumed.world.state) == outcome(whole.world.state), f"cut after {events[cut - 1]}"
+        assert fold(resumed.world.events).facts() == resumed.world.state.facts()
 
 
 @pytest.mark.parametrize("every", [3, 4, 5])

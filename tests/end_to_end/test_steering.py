@@ -243,6 +243,7 @@ def playbook(place: Daemon, name: str, action: str, param: str) -> None:
 def test_a_playbook_replaces_what_failed_and_goes_on_when_killed_meanwhile(place: Daemon):
     playbook(place, "mend", "guest.hold", "until")
     name = put(place, intent="mend it")["interaction_id"]
+    heard(place, "step.succeeded", name, step_id="z")
     until(lambda: runs(place, name, "r1_b"))
     restart(place)
     gate(place, "mend")
@@ -261,6 +262,7 @@ def test_a_playbook_replaces_what_failed_and_goes_on_when_killed_meanwhile(place
 def test_a_replacement_that_fails_too_ends_in_words_and_without_another_plan(place: Daemon):
     playbook(place, "hopeless", "guest.fail", "unless")
     name = put(place, intent="hopeless case")["interaction_id"]
+    heard(place, "step.succeeded", name, step_id="z")
     heard(place, "plan.patched", name)
     restart(place)
     ended = over(place, name)

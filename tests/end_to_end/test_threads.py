@@ -149,7 +149,7 @@ def test_what_is_cancelled_in_the_queue_never_starts_also_after_a_kill(place: Da
 
 
 def test_parallel_inputs_run_side_by_side_up_to_the_limit_which_a_kill_does_not_forget(place: Daemon):
-    restart(place, GRANTS + "runtime: {max_interactions_per_thread: 3}\n")
+    restart(place, GRANTS + "runtime: {max_interactions_per_thread: 3, max_parallel_sandboxes: 8}\n")
     thread_id = place.call("thread.create", policy="parallel")["thread_id"]
     running = [begun(place, "parallel", thread_id) for _ in range(2)]
     running.append(put(place, {"id": "q", "kind": "wait_user"}, hold(until="parallel"), thread_id=thread_id))

@@ -5,7 +5,7 @@ from typing import Any
 from simulation.history import History
 from simulation.scenario import Scenario
 from simulation.testimony import EPOCH_US
-from simulation.trial import Fault, enact, judge
+from simulation.trial import Fault, Fell, enact, judge
 
 
 def failure(seed: int, faults: list[Fault], shrunk: Scenario) -> str:
@@ -25,8 +25,8 @@ def written(scenario: Scenario) -> list[str]:
 def _told(scenario: Scenario) -> list[str]:
     try:
         history = enact(scenario)
-    except Exception:  # noqa: BLE001  that is the failure, and it is told already
-        return ["  it fell"]
+    except Fell as fell:
+        return [*chronicle(fell.history), f"  it fell: {fell}"]
     return [*chronicle(history), *(f"  {invariant}: {says}" for invariant, says in judge(history))]
 
 

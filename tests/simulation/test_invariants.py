@@ -113,7 +113,7 @@ def _start_late(history: History) -> None:
 def _crowd_the_thread(history: History) -> None:
     submitted = _first(history, "interaction.submitted")
     at = history.events.index(submitted)
-    history.events[at:at] = [submitted._replace(interaction_id=f"int_900{i}") for i in range(MAX_IN_THREAD)]
+    history.events[at:at] = [submitted._replace(interaction_id=f"int_0000{i}") for i in range(MAX_IN_THREAD)]
 
 
 def _give_twice(history: History) -> None:

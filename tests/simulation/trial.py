@@ -49,22 +49,35 @@ def _complaints(holds: Invariant, history: History) -> list[str]:
         return [f"the journal cannot be followed: {error}"]
 
 
+class Fell(Exception):
+    """The daemon fell, or trio with it. `history` is what had happened until then."""
+
+    def __init__(self, reason: str, history: History) -> None:
+        super().__init__(reason)
+        self.history = history
+
+
 def enact(scenario: Scenario) -> History:
-    """What happens, from the first operation until everything has ended. The same scenario, the same history."""
-    world = World(scenario)
+    """What happens, from the first operation until everything has ended. The same scenario, the same history.
+
+    Raises Fell.
+    """
     with _one_order_of_things(scenario.seed):
-        trio.run(world.run, clock=_finite_clock())
-    return world.history()
+        fallen, history = _happen(World(scenario))
+        if fallen:
+            _sweep()
+            raise Fell(fallen, history)
+    return history
 
 
-def trial(scenario: Scenario) -> list[Fault]:
-    """What is wrong with a scenario; empty is as it should be."""
+def _happen(world: World) -> tuple[str, History]:
+    """What it fell of, empty when it did not; and what happened."""
+    fallen = ""
     try:
-        return judge(enact(scenario))
-    except Exception as error:  # noqa: BLE001  the daemon fell, whatever it fell of
-        fault = Fault("the_daemon_does_not_fall", f"{_innermost(error)!r}")
-    _sweep()
-    return [fault]
+        trio.run(world.run, clock=_finite_clock())
+    except Exception as error:  # noqa: BLE001  whatever it is, it is a finding
+        fallen = f"{_innermost(error)!r}"
+    return fallen, world.history()
 
 
 def _sweep() -> None:
@@ -74,6 +87,14 @@ def _sweep() -> None:
         gc.collect()
     finally:
         sys.unraisablehook = heard
+
+
+def trial(scenario: Scenario) -> list[Fault]:
+    """What is wrong with a scenario; empty is as it should be."""
+    try:
+        return judge(enact(scenario))
+    except Fell as fell:
+        return [Fault("the_daemon_does_not_fall", str(fell))]
 
 
 class _Livelock(Exception):
