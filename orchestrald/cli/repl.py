@@ -43,7 +43,7 @@ def _run(args: Namespace) -> int:
     conversation = Conversation(client, thread_id, folder, screen, quiet=args.quiet)
     lines = Lines(screen, os.path.join(client.paths.state_dir, HISTORY))
     try:
-        code = _converse(conversation, lines, interactive=screen is not None)
+        code = _converse(client, conversation, lines, interactive=screen is not None)
     finally:
         lines.close()
     if screen is not None and conversation.thread_id:
@@ -60,7 +60,7 @@ def _introduce(client: Client, thread_id: str, screen: Terminal) -> None:
     screen.print([("/help lists the commands" + (", Enter asks what waits." if waits else "."), "dim")])
 
 
-def _converse(conversation: Conversation, lines: Lines, *, interactive: bool) -> int:
+def _converse(client: Client, conversation: Conversation, lines: Lines, *, interactive: bool) -> int:
     """Line by line to the end; in a pipe the last one's exit code."""
     code = OK
     while True:
@@ -77,6 +77,7 @@ def _converse(conversation: Conversation, lines: Lines, *, interactive: bool) ->
             if not interactive:
                 raise
             sys.stderr.write("\n")  # as a shell: the line is dropped
+            client.close()  # a request may have been cut off in the middle
 
 
 COMMANDS = {

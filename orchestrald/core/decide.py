@@ -16,7 +16,7 @@ from orchestrald.core import inputs as i
 from orchestrald.core import questions, steering
 from orchestrald.core.approval import NO_RULES, Gate
 from orchestrald.core.binding import parameters
-from orchestrald.core.effects import Explain, Log, ProposePlan, SetTimer
+from orchestrald.core.effects import Explain, Log, SetTimer
 from orchestrald.core.interaction import Interaction, Run
 from orchestrald.core.model import Failure
 from orchestrald.core.retry import delay_us, may_retry
@@ -68,7 +68,7 @@ def _plan_merged(turn: Turn) -> None:
     """The next planning round: an input that joined is planned when the plan that it met is through."""
     intent = turn.state.merged[0]
     turn.emit("interaction.planning", {"reason": "merged", "intent": intent})
-    turn.ask(ProposePlan(intent, joins=True))
+    turn.plan(intent, joins=True)
 
 
 def _may_still_start(state: Interaction) -> bool:
@@ -132,8 +132,13 @@ def _enqueue(turn: Turn, it: i.Submitted) -> None:
     turn.emit("interaction.queued", data)
 
 
+def _is_asked(turn: Turn, round_: int | None) -> bool:
+    """Whether a plan is waited for, and not one of a round that was given up since."""
+    return turn.state.state is I.PLANNING and round_ in {None, turn.state.rounds}
+
+
 def _proposed(turn: Turn, it: i.PlanProposed) -> None:
-    if turn.state.state is not I.PLANNING or turn.state.replanning or turn.state.merging:
+    if not _is_asked(turn, it.round) or turn.state.replanning or turn.state.merging:
         turn.refuse("stale", "nobody waits for a plan any more")
         return
     steering.begin(turn, it.graph, it.planner, it.max_replans)
@@ -141,7 +146,7 @@ def _proposed(turn: Turn, it: i.PlanProposed) -> None:
 
 def _patched(turn: Turn, it: i.PlanPatched) -> None:
     state = turn.state
-    if state.state is not I.PLANNING or not (state.replanning or state.merging):
+    if not _is_asked(turn, it.round) or not (state.replanning or state.merging):
         turn.refuse("stale", "nobody waits for a replacement any more")
         return
     for name in it.superseded:
@@ -155,7 +160,7 @@ def _patched(turn: Turn, it: i.PlanPatched) -> None:
 
 
 def _planning_failed(turn: Turn, it: i.PlanningFailed) -> None:
-    if turn.state.state is not I.PLANNING:
+    if not _is_asked(turn, it.round):
         turn.refuse("stale", "nobody waits for a plan any more")
         return
     if turn.state.replanning:
@@ -283,9 +288,9 @@ def _recovered(turn: Turn, it: i.Recovered) -> None:
     if state.state is I.PLANNING:
         failed = state.runs.get(state.replanning)
         if state.merging:
-            turn.ask(ProposePlan(state.merging, joins=True))
+            turn.plan(state.merging, joins=True)
         else:
-            turn.ask(ProposePlan(state.intent, state.replanning, failed.failure if failed else None))
+            turn.plan(state.intent, state.replanning, failed.failure if failed else None)
     for run in list(state.runs.values()):
         if run.state is S.RUNNING and run.children is None:
             _interrupted(turn, run)

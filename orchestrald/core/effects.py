@@ -38,13 +38,15 @@ class ProposePlan(NamedTuple):
     """Ask the planner for a plan; answered by PlanProposed, PlanPatched or PlanningFailed.
 
     `failed` names the step whose subgraph must be replaced; empty means that the whole intent is to be planned.
-    `joins`: the intent is of an input that was merged, and its steps are added to the plan that there is.
+    `joins`: the intent is of an input that was merged, and its steps are added to the plan that there is. `round` tells
+    this question from earlier ones: an answer to one that was asked again is not taken for an answer to another.
     """
 
     intent: str
     failed: str = ""
     failure: Failure | None = None
     joins: bool = False
+    round: int = 0
 
 
 class SetTimer(NamedTuple):

@@ -88,6 +88,7 @@ def _moved(state: Interaction, event: Event) -> None:
 def _planning(state: Interaction, event: Event) -> None:
     _moved(state, event)
     data = event.data
+    state.rounds += 1
     state.replanning = data.get("failed", "")
     state.replans += bool(state.replanning) and not data.get("again")
     if data["reason"] == "merged":

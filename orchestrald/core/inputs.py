@@ -60,12 +60,14 @@ class Merged:
 
 @dataclass(frozen=True, slots=True)
 class PlanProposed:
-    """A planner answered with a graph that passed `normalize`. `max_replans` missing: as it was submitted."""
+    """A planner answered with a graph that passed `normalize`. `max_replans` missing: as it was submitted. `round`
+    missing: to whatever is being asked."""
 
     at: int
     graph: Graph
     planner: str = ""
     max_replans: int | None = None
+    round: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ class PlanPatched:
     graph: Graph
     superseded: tuple[str, ...]
     planner: str = ""
+    round: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,7 @@ class PlanningFailed:
 
     at: int
     failure: Failure
+    round: int | None = None
 
 
 class ActionSucceeded(NamedTuple):

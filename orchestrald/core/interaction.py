@@ -113,6 +113,7 @@ class Interaction:
     failure: Failure | None = None
     answer: str | None = None
     replans: int = 0
+    rounds: int = 0
     max_replans: int = 0
     replanning: str = ""
     unattended: bool = False

@@ -5,7 +5,7 @@ Retrying is deliberate: the steps get a new revision, so a plugin sees another i
 """
 
 from orchestrald.core import inputs as i
-from orchestrald.core.effects import ProposePlan, StopAction
+from orchestrald.core.effects import StopAction
 from orchestrald.core.graph import Graph
 from orchestrald.core.interaction import Interaction, Run
 from orchestrald.core.states import InteractionState as I
@@ -22,7 +22,7 @@ def begin(turn: Turn, graph: Graph | None, planner: str = "caller", max_replans:
     """Plan, or run what is planned."""
     if graph is None:
         turn.emit("interaction.planning", {"reason": "intent"})
-        turn.ask(ProposePlan(turn.state.intent))
+        turn.plan(turn.state.intent)
         return
     turn.state.proposed = graph
     data = {**graph.to_json(), "planner": planner}
@@ -78,10 +78,10 @@ def resume(turn: Turn, it: i.ResumeRequested) -> None:
     turn.emit("interaction.resumed", {"by": it.by})
     if failed:
         turn.emit("interaction.planning", {"reason": "replan", "failed": failed, "again": True})
-        turn.ask(ProposePlan(state.intent, failed, state.runs[failed].failure))
+        turn.plan(state.intent, failed, state.runs[failed].failure)
     elif joining:
         turn.emit("interaction.planning", {"reason": "merged", "intent": joining, "again": True})
-        turn.ask(ProposePlan(joining, joins=True))
+        turn.plan(joining, joins=True)
     elif state.graph is None:
         begin(turn, None)
     else:

@@ -61,6 +61,10 @@ class Turn:
 
     # What several inputs lead to.
 
+    def plan(self, intent: str, failed: str = "", failure: Failure | None = None, *, joins: bool = False) -> None:
+        """Ask the planner; the event that says so has been emitted."""
+        self.ask(ProposePlan(intent, failed, failure, joins, self.state.rounds))
+
     def succeed(self, run: Run, data: dict[str, Any], output: Any, artifacts: Iterable[dict[str, Any]] = ()) -> None:
         """End a step well, with what it stored and what it remembers; or badly, if that cannot be remembered."""
         written = kept(run.node.remember, output) if run.node.remember and run.parent is None else []
@@ -93,7 +97,7 @@ class Turn:
             return
         if state.state in _MAY_REPLAN and state.replans < state.max_replans:
             self.emit("interaction.planning", {"reason": "replan", "failed": run.id})
-            self.ask(ProposePlan(state.intent, run.id, run.failure))
+            self.plan(state.intent, run.id, run.failure)
         else:
             self.skip_downstream(run)
 

@@ -112,7 +112,7 @@ class Engine:
         self.timers = Timers(clock)
         self.threads = Threads(max_interactions_per_thread)
         self.waits = Waits()
-        self.notices = Notices(notifiers)
+        self.notices = Notices(notifiers, self.spawn)
         self.max_replans = max_replans if planner.replans else 0
         self.failure: StoreError | None = None
         self.artifacts = Artifacts(self, journal, reader, references, clock, self.timers, retention)
@@ -157,7 +157,6 @@ class Engine:
             async with trio.open_nursery() as nursery:
                 self._nursery = nursery
                 nursery.start_soon(self.timers.run)
-                nursery.start_soon(self.notices.run)
                 await self.recover()
                 self._recovering = False
                 self.spawn(self.artifacts.begin)

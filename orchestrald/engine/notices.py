@@ -8,6 +8,7 @@ Rules of this file:
 """
 
 import logging
+from collections import deque
 from collections.abc import Callable, Sequence
 
 import trio
@@ -28,9 +29,13 @@ NOBODY: Notifiers = tuple
 
 
 class Notices:
-    def __init__(self, notifiers: Notifiers) -> None:
+    """Costs nothing while there is nothing to tell. `spawn` begins a function in the background."""
+
+    def __init__(self, notifiers: Notifiers, spawn: Callable[..., None]) -> None:
         self._notifiers = notifiers
-        self._send, self._receive = trio.open_memory_channel[tuple[Notifier, Notice]](WAITING)
+        self._spawn = spawn
+        self._due: deque[tuple[Notifier, Notice]] = deque()
+        self._telling = 0
 
     def waits_began(self, state: Interaction, waits: Sequence[WaitRow], new: Sequence[WaitRow]) -> None:
         """`new` are those of `waits` that nobody knew of, without their questions. Never waits."""
@@ -39,22 +44,20 @@ class Notices:
             return
         began = {row.step_id for row in new if row.kind in FOR_A_PERSON}
         told = [(notifier, _notice(state, row)) for row in waits if row.step_id in began for notifier in notifiers]
-        for number, each in enumerate(told):
-            try:
-                self._send.send_nowait(each)
-            except trio.WouldBlock:
-                log.warning("%d notices of %s are not told: too many wait", len(told) - number, state.id)
-                return
-
-    async def run(self) -> None:
-        """Tell, until cancelled."""
-        async with trio.open_nursery() as nursery:
-            for _ in range(AT_ONCE):
-                nursery.start_soon(self._tell_one_by_one)
+        room = max(0, WAITING - len(self._due))
+        if len(told) > room:
+            log.warning("%d notices of %s are not told: too many wait", len(told) - room, state.id)
+        self._due.extend(told[:room])
+        for _ in range(min(AT_ONCE - self._telling, len(self._due))):
+            self._telling += 1
+            self._spawn(self._tell_one_by_one)
 
     async def _tell_one_by_one(self) -> None:
-        async for notifier, notice in self._receive:
-            await _tell(notifier, notice)
+        try:
+            while self._due:
+                await _tell(*self._due.popleft())
+        finally:
+            self._telling -= 1
 
 
 async def _tell(notifier: Notifier, notice: Notice) -> None:

@@ -81,16 +81,16 @@ class Planning:
             request = Request(effect.intent, state.workspace, effect.failed, met, state.planner, said)
             proposal = await self.planner.propose(request)
             if effect.failed or effect.joins:
-                return await self._patch(state, effect.failed, proposal)
+                return await self._patch(state, effect, proposal)
             graph = await self._working_set.freeze(await self.accept(proposal.plan), state.thread_id, state.id)
             replans = self._max_replans if proposal.replans else None
-            return PlanProposed(self._clock.now(), graph, proposal.planner, replans)
+            return PlanProposed(self._clock.now(), graph, proposal.planner, replans, effect.round)
         except OrchestralError as error:
-            return PlanningFailed(self._clock.now(), in_words(error))
+            return PlanningFailed(self._clock.now(), in_words(error), effect.round)
         except Exception as error:  # promise 3: whatever a planner does, the interaction ends with words
             log.exception("the planner failed at %s", state.id)
             failure = Failure("planner_failed", f"the planner failed: {type(error).__name__}: {error}")
-            return PlanningFailed(self._clock.now(), failure)
+            return PlanningFailed(self._clock.now(), failure, effect.round)
 
     async def _dialogue(self, state: Interaction) -> tuple[Message, ...]:
         """What was said in the thread before, without the words that began this very interaction."""
@@ -102,11 +102,11 @@ class Planning:
         )
         return tuple(before)[-self._max_history :]
 
-    async def _patch(self, state: Interaction, failed: str, proposal: Proposal) -> Input:
+    async def _patch(self, state: Interaction, effect: ProposePlan, proposal: Proposal) -> Input:
         assert state.graph is not None
-        made = graft(state.graph, failed, proposal.plan, state.runs, max(state.replans, 1))
+        made = graft(state.graph, effect.failed, proposal.plan, state.runs, max(state.replans, 1))
         graph = await self._working_set.freeze(await self.accept(made.plan, made.kept), state.thread_id, state.id)
-        return PlanPatched(self._clock.now(), graph, made.superseded, proposal.planner)
+        return PlanPatched(self._clock.now(), graph, made.superseded, proposal.planner, effect.round)
 
 
 def _shifted(problem: Problem, offset: int) -> Problem:

@@ -1,6 +1,7 @@
 """What do the commands print, what do they ask the daemon, and with which number do they end?"""
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,15 @@ def known(daemon: Any) -> Any:
         "plan.graph": {"graph": {"nodes": [{"id": "a", "kind": "action", "action": "echo"}], "edges": []}},
     }
     return daemon
+
+
+def test_an_approval_says_until_when_it_can_be_given_and_where(known: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    later = time.time_ns() // 1000 + 90 * 60_000_000
+    known.answers["approval.list"] = {"approvals": [APPROVAL | {"expires_at": later, "thread_id": "thr\x1b1"}]}
+    assert dispatch(["approvals"]) == 0
+    assert ", expires in 1 h, thread thr\\x1b1" in capsys.readouterr().out
+    assert dispatch(["approve", "abc", "--yes"]) == 0
+    assert "expires in 1 h" in capsys.readouterr().err
 
 
 def test_help_lists_every_command_and_each_has_examples(capsys: pytest.CaptureFixture[str]) -> None:

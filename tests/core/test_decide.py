@@ -298,7 +298,7 @@ def test_a_late_report_is_refused_as_stale() -> None:
 def test_an_intent_is_planned_and_then_run() -> None:
     world = World()
     world.submit(None, "survey .")
-    assert world.take(ProposePlan) == [ProposePlan("survey .")]
+    assert world.take(ProposePlan) == [ProposePlan("survey .", round=1)]
     world.say(PlanProposed(world.tick(), graph(step("a")), "playbook:survey"))
     world.settle()
     assert world.state.state == "completed"
@@ -319,7 +319,7 @@ def test_a_crash_while_planning_asks_the_planner_again() -> None:
     world = World()
     world.submit(None, "survey")
     world.crash()
-    assert world.take(ProposePlan) == [ProposePlan("survey")]
+    assert world.take(ProposePlan) == [ProposePlan("survey", round=1)]
 
 
 def test_a_plan_may_make_a_step_less_repeatable_but_never_more() -> None:

@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from trio.testing import MockClock
+import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from orchestrald.core.interaction import Interaction
 from orchestrald.errors import PlannerUnavailable
@@ -146,3 +147,30 @@ async def test_a_planner_is_told_nothing_where_no_history_is_wanted(rig: Rig, au
         first = await run_intent(rig, "first")
         await rig.end_of((await rig.engine.submit(by="uid:0", intent="x", thread_id=first.thread_id)).state.id)
     assert [request.dialogue for request in planner.asked] == [(), ()]
+
+
+async def test_an_answer_to_a_question_that_was_asked_again_is_not_taken_for_another(
+    rig: Rig, autojump_clock: MockClock
+):
+    """A pause gives a planning round up, and a resume asks anew: the first answer comes last, and is nobody's."""
+    asked = 0
+
+    class Slow:
+        replans = False
+
+        async def propose(self, request: Request) -> Proposal:
+            nonlocal asked
+            asked += 1
+            await trio.sleep(100 if asked == 1 else 1)
+            return Proposal({"steps": [step(f"s{asked}"), {"id": "q", "kind": "wait_user"}]}, f"answer {asked}")
+
+    rig.planner = Slow()
+    async with rig.running() as engine:
+        state = (await engine.submit(by="uid:0", intent="do it")).state
+        await wait_all_tasks_blocked()
+        await engine.pause(state.id, "uid:0")
+        await engine.resume(state.id, "uid:0")
+        await trio.sleep(200)
+        state, _ = await rig.look(state.id)
+    assert list(state.runs) == ["s2", "q"]
+    assert rig.types("plan.") == ["plan.adopted"]

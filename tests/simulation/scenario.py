@@ -44,10 +44,12 @@ POLICIES = tuple(BUILT_IN)
 def draw(seed: int) -> Scenario:
     dice = Random(seed)
     if dice.random() < 0.6:
-        submissions = [_submit(dice, f"s{i}", draw_plan(dice)) for i in range(dice.choice((1, 2, 2)))]
+        submissions = [
+            _submit(dice, f"s{i}", draw_plan(dice, dice.choice((2, 3, 4)))) for i in range(dice.choice((1, 1, 2, 2)))
+        ]
     else:
         submissions = _crowd(dice)
-    others = dice.choices(list(DRAWN), [weight for weight, _ in DRAWN.values()], k=dice.randint(1, 6))
+    others = dice.choices(list(DRAWN), [weight for weight, _ in DRAWN.values()], k=dice.randint(1, 5))
     operations = [*submissions, *(DRAWN[kind][1](dice) for kind in others)]
     slots = dice.choice(((2, 3), (1, 1), (4, 8), (4, 8)))
     in_order = tuple(sorted(operations, key=lambda operation: operation.at))
@@ -62,7 +64,7 @@ def _soon(dice: Random) -> float:
 def _crowd(dice: Random) -> list[Any]:
     """Many small inputs for one thread that is there from the start: what a policy is about."""
     opened = Open(0.0, "A", dice.choice((None, *POLICIES)))
-    inputs = [_submit(dice, f"s{i}", draw_plan(dice, 2)) for i in range(dice.randint(2, 5))]
+    inputs = [_submit(dice, f"s{i}", draw_plan(dice, 2)) for i in range(dice.randint(2, 4))]
     moments = (0.1, 0.1, 0.2, 1.0, 2.0, 3.0, 4.0)
     return [opened, *(replace(each, at=dice.choice(moments), thread="A") for each in inputs)]
 
@@ -86,7 +88,7 @@ def _submit(dice: Random, name: str, steps: tuple[Step, ...]) -> Submit:
 def _draw_crash(dice: Random) -> Crash:
     return Crash(
         at=dice.choice((0.0, 0.0, 0.1, 0.1, 0.2, 1.0, 2.0, 3.0, 4.0, 6.0)),
-        instants=dice.choice((0, *range(1, 16))),
+        instants=dice.choice((0, 0, 0, 0, *range(1, 16))),
         lands=dice.random() < 0.5,
         once_more=dice.randrange(1, 10) if dice.random() < 0.4 else 0,
         rest=dice.choice((0.1, 0.5, 20)),

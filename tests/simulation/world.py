@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 LONGEST_S = 1_000_000
 """Simulated seconds after which whoever still waits waits in vain."""
 
-PATIENCE_S = 1_000
+PATIENCE_S = 300
 """More than any backoff, timeout or wait of a scenario."""
 
 ROUNDS = 40
@@ -157,11 +157,24 @@ class World:
                 if not settled and any(seen.key[0] == interaction_id for seen in self.testimony.running):
                     await self.call("interaction.cancel", interaction_id=interaction_id)  # it hangs
                 for key in [key for key in self.testimony.questions if key[0] == interaction_id]:
+                    await self._look_for_mail(key)
                     await self.answer(key, "rightly")
                 row = self.kept.journal.interactions[interaction_id]
                 if row.state == "paused":
                     await self.call("interaction.resume", interaction_id=interaction_id)
             await trio.sleep(1)
+
+    async def _look_for_mail(self, key: tuple[str, str]) -> None:
+        """What has come before it was waited for must have been given to whoever waits now."""
+        if self.testimony.questions[key]["kind"] != "event" or not self.kept.journal.waiting.mail:
+            return
+        await trio.sleep(1)
+        question = self.testimony.questions.get(key)
+        thread_id = self.kept.journal.interactions[key[0]].thread_id
+        for mail in self.kept.journal.waiting.mail.values():
+            fits = question and question["event_kind"] == mail.kind and mail.thread_id in {"", thread_id}
+            if fits and question.get("correlation") in {None, mail.correlation} and self.life.on:
+                self.testimony.complaints.append(f"{key} waits for the event {mail.seq}, which has come")
 
     async def answer(self, key: tuple[str, str], how: str, by: int = 1000) -> None:
         """Answer a question that waits, if it still does."""
