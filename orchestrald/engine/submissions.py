@@ -127,19 +127,21 @@ class Submissions:
             return await self._start(asked, named, thread_id, None, (), remember, new_thread=True)
         thread = await self._thread(thread_id)
         asked = await self._seeing(asked, thread_id, named)
+        merging = True
         while True:
             if (answered := await self._answer(asked, thread_id, remember)) is not None:
                 return answered
             situation = self._threads.situation(thread_id, asked.intent, asked.source, asked.by)
             name = policy or thread.policy or self._policies.default
-            decision = self._decide(name, situation)
+            decision = self._decide(name if merging else "queue", situation)
             if isinstance(decision, Reject):
                 await self._refuse(asked, thread_id, decision.reason)
             if isinstance(decision, Merge):
                 merged = await self._merge(asked, decision.interaction_id, remember)
                 if merged is not None:
                     return merged
-                continue  # it ended meanwhile: look again
+                merging = False  # it has ended meanwhile, or is being cancelled: look again, and wait behind it
+                continue
             queued, cancel = (name, decision.cancel) if isinstance(decision, Queue) else (None, ())
             return await self._start(asked, named, thread_id, queued, cancel, remember, behind=situation.active)
 

@@ -147,3 +147,11 @@ async def test_of_a_flood_what_does_not_fit_is_not_told_and_the_log_says_so(
         state = await rig.run(*({**ASK, "id": f"ask{n}"} for n in range(WAITING + 10)))
         assert len(state.waiting) == WAITING + 10
     assert f"10 notices of {state.id} are not told" in caplog.text
+
+
+async def test_one_question_after_the_other_is_told(rig: Rig, told: Told, autojump_clock: MockClock):
+    async with rig.running():
+        for _ in range(3 * AT_ONCE):
+            await rig.run(ASK)
+            await settled()
+    assert len(told.notices) == 3 * AT_ONCE

@@ -324,3 +324,20 @@ async def test_an_archived_thread_takes_nothing(rig: Rig, autojump_clock: MockCl
             await put(rig, idle.thread_id, "parallel")
         with pytest.raises(WrongState, match="archived"):
             await engine.retry(idle.id, "a", "uid:0")
+
+
+async def test_an_input_that_would_join_what_is_being_cancelled_waits_behind_it(rig: Rig, autojump_clock: MockClock):
+    async def stubborn(_attempt: Any, _observer: Any) -> Any:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(5)
+        await trio.sleep_forever()
+
+    rig.planner = TwoPlans()
+    rig.script["work"] = [stubborn, *rig.script["work"]]
+    async with rig.running() as engine:
+        one = await put(rig, None, "queue", intent="first")
+        await wait_all_tasks_blocked()
+        await engine.cancel(one.state.id, "uid:0", "")
+        two = await put(rig, one.state.thread_id, "merge_into_running", intent="second")
+        assert two.disposition == "queued"
+        assert (await rig.end_of(two.state.id)).state == "completed"
