@@ -185,10 +185,13 @@ def settled_wait(place: Daemon, name: str) -> int:
 
 
 def test_a_moment_that_has_not_come_when_the_daemon_is_up_again_is_still_waited_for(place: Daemon):
-    name = put(place, {"id": "w", "kind": "wait_until", "params": {"for": "1200ms"}})["interaction_id"]
-    due_at = settled_wait(place, name)
-    restart(place)
-    assert started_at(place) < due_at
+    for patience in ("1s", "4s", "16s"):  # longer, where a busy machine takes its time to start it
+        name = put(place, {"id": "w", "kind": "wait_until", "params": {"for": patience}})["interaction_id"]
+        due_at = settled_wait(place, name)
+        restart(place)
+        if in_time := started_at(place) < due_at:
+            break
+    assert in_time
     assert step(over(place, name), "w")["output"]["at"] >= due_at
 
 

@@ -166,7 +166,8 @@ class World:
 
     async def _look_for_mail(self, key: tuple[str, str]) -> None:
         """What has come before it was waited for must have been given to whoever waits now."""
-        if self.testimony.questions[key]["kind"] != "event" or not self.kept.journal.waiting.mail:
+        question = self.testimony.questions.get(key)
+        if question is None or question["kind"] != "event" or not self.kept.journal.waiting.mail:
             return
         await trio.sleep(1)
         question = self.testimony.questions.get(key)
