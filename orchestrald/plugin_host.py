@@ -82,6 +82,20 @@ class PluginHost:
     def in_process(self) -> list[InProcess]:
         return self._in_process
 
+    def listing(self) -> list[dict[str, Any]]:
+        """The in-process plugins as `plugin.list` shows them."""
+        return [
+            {
+                "name": plugin.name,
+                "version": plugin.version,
+                "kind": "in_process",
+                "state": "invalid" if plugin.problem else "ready",
+                "actions": [action.spec.name for action in plugin.actions],
+                **({"problem": plugin.problem} if plugin.problem else {}),
+            }
+            for plugin in self.in_process
+        ]
+
     def load_in_process(self, found: Iterable[EntryPoint] | None = None) -> None:
         """Import and register the in-process plugins. Never raises for what a plugin does."""
         points = entry_points(group=GROUP) if found is None else found

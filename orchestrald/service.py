@@ -30,7 +30,7 @@ from orchestrald.engine.submissions import Policies
 from orchestrald.errors import ConfigError
 from orchestrald.interpreter.rules import RulesInterpreter
 from orchestrald.paths import Paths
-from orchestrald.planner.playbooks import Playbooks
+from orchestrald.planner.playbooks import Playbooks, bundled
 from orchestrald.plugin_folders import POLL, Change, Folders, in_words
 from orchestrald.plugin_host import PluginHost
 from orchestrald.protocol.messages import MAX_REQUEST_BYTES, METHODS, PROTOCOL_VERSION
@@ -80,7 +80,7 @@ class Service:
             [Path(paths.plugins_dir), *(Path(folder).expanduser() for folder in config.plugins.folders)],
             disabled=config.plugins.disabled,
         )
-        self.playbooks = Playbooks([bundled_playbooks(), Path(paths.playbooks_dir)])
+        self.playbooks = Playbooks([bundled(), Path(paths.playbooks_dir)])
         self.stopping = trio.Event()
         self.draining = trio.CancelScope()
         self.drain_s: float = config.service.drain_timeout
@@ -93,11 +93,8 @@ class Service:
     def check(self, config: Config) -> None:
         """ConfigError for words of the operator that would only be found wrong when a plugin is run."""
         if config.runtime.concurrency_policy not in self.host.policies:
-            known = ", ".join(self.host.policies)
-            wrong = (
-                f"runtime.concurrency_policy: there is no policy {config.runtime.concurrency_policy}; known: {known}"
-            )
-            raise ConfigError(f"{self.config_file} cannot be used:\n  {wrong}")
+            wrong = f"there is no {config.runtime.concurrency_policy}; known: {', '.join(self.host.policies)}"
+            raise ConfigError(f"{self.config_file} cannot be used:\n  runtime.concurrency_policy: {wrong}")
         for plugin in ("", *config.plugins.grants):
             if wrong := problem(confinement(config, plugin)):
                 where = f"plugins.grants.{plugin}" if plugin else "sandbox"
@@ -267,17 +264,7 @@ class Service:
         return {"plugins": len(self.plugins()), "actions": len(self.host.specs)}
 
     def plugins(self) -> Sequence[Mapping[str, Any]]:
-        listed: list[dict[str, Any]] = []
-        for plugin in self.host.in_process:
-            entry: dict[str, Any] = {
-                "name": plugin.name,
-                "version": plugin.version,
-                "kind": "in_process",
-                "state": "invalid" if plugin.problem else "ready",
-                "actions": [action.spec.name for action in plugin.actions],
-            }
-            listed.append(entry | ({"problem": plugin.problem} if plugin.problem else {}))
-        return [*listed, *self.folders.listing()]
+        return [*self.host.listing(), *self.folders.listing()]
 
     def stop(self, drain_s: float | None) -> None:
         """Begin to stop; a second time, stop at once."""
@@ -286,12 +273,6 @@ class Service:
         if drain_s is not None:
             self.drain_s = drain_s
         self.stopping.set()
-
-
-def bundled_playbooks() -> Path:
-    """The playbooks that come with us: inside the package when installed, beside it in a checkout."""
-    inside = Path(__file__).parent / "playbooks"
-    return inside if inside.is_dir() else Path(__file__).parent.parent / "configs" / "playbooks"
 
 
 @asynccontextmanager

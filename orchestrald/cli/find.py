@@ -27,6 +27,8 @@ def find_interaction(client: Client, word: str) -> str:
         if not newest:
             raise BadInput("There is no interaction yet.", "orchestral run --help shows how to begin one.")
         return str(newest[0]["interaction_id"])
+    if word.startswith("int_") and len(word) == WHOLE:
+        return word
     known = client.call("interaction.list", limit=500)["interactions"]
     return _only(word, "int_", [str(row["interaction_id"]) for row in known], "interactions")
 

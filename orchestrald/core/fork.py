@@ -7,7 +7,7 @@ does not keeps its result, so the patch may touch nothing else: a result would n
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from orchestrald.core.interaction import Interaction
+from orchestrald.core.interaction import Interaction, Run
 from orchestrald.core.states import StepState
 from orchestrald.errors import InvalidParams
 
@@ -30,7 +30,7 @@ def fork(state: Interaction, at_step: str, patch: Any) -> Fork:
     open_ = {graph.nodes[i].id for i in (first, *graph.descendants(first))}
     if not isinstance(patch, Mapping):
         raise InvalidParams("patch: must be an object of step ids, each with what changes in it.")
-    kept = [run for run in state.by_node if run.id not in open_ and run.state is StepState.SUCCEEDED]
+    kept = [run for run in state.by_node if run.id not in open_ and _has_result(run)]
     fixed = sorted(set(patch) & {run.id for run in kept})
     if fixed:
         raise InvalidParams(f"patch: {', '.join(fixed)} cannot change, as the fork at {at_step} keeps the result.")
@@ -40,6 +40,11 @@ def fork(state: Interaction, at_step: str, patch: Any) -> Fork:
     steps += [{"id": name, **step} for name, step in patch.items() if name not in known and isinstance(step, Mapping)]
     carried = {run.id: _result(run.id, run, state.id) for run in kept}
     return Fork({**plan, "steps": steps}, carried)
+
+
+def _has_result(run: Run) -> bool:
+    """It succeeded, or a person gave it a value; a `when` that did not hold is asked again."""
+    return run.state is StepState.SUCCEEDED or (run.state is StepState.SKIPPED and run.reason == "decision")
 
 
 def _patched(step: dict[str, Any], patch: Mapping[str, Any]) -> Any:
@@ -59,7 +64,7 @@ def _merge(target: Any, patch: Any) -> Any:
     return merged
 
 
-def _result(step_id: str, run: Any, interaction_id: str) -> dict[str, Any]:
+def _result(step_id: str, run: Run, interaction_id: str) -> dict[str, Any]:
     origin = {"interaction_id": interaction_id, "step_id": step_id}
     if run.stored is not None:
         return {"stored": run.stored.to_json(), "from": origin}

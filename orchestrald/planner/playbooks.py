@@ -130,6 +130,12 @@ class Playbooks:
         return [{"phrase": text, "says": said[text]} for text in best]
 
 
+def bundled() -> Path:
+    """The playbooks that come with us: inside the package when installed, beside it in a checkout."""
+    inside = Path(__file__).parents[1] / "playbooks"
+    return inside if inside.is_dir() else Path(__file__).parents[2] / "configs" / "playbooks"
+
+
 def read(text: str, name: str) -> Playbook:
     """A playbook from its text. Raises ConfigError with every fault."""
     try:

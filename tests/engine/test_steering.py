@@ -335,3 +335,13 @@ async def test_what_was_cancelled_in_the_queue_can_be_tried_again(rig: Rig, auto
             await engine.retry(two.state.id, "b", "uid:0")
         await engine.retry(two.state.id, None, "uid:0")
         assert (await rig.end_of(two.state.id)).state == "completed"
+
+
+async def test_a_fork_keeps_a_value_that_a_person_gave(rig: Rig, autojump_clock: MockClock):
+    async with rig.running() as engine:
+        state = await rig.run({"id": "q", "kind": "wait_user"}, step("b", params={"x": "{{q.answer}}"}))
+        await engine.skip(state.id, "q", {"answer": 7}, "uid:0")
+        await rig.end_of(state.id)
+        forked = await engine.fork(state.id, "b", {}, "uid:0")
+        assert (await rig.end_of(forked.state.id)).state == "completed"
+    assert [attempt.params for attempt in rig.runner.started] == [{"x": 7}, {"x": 7}]

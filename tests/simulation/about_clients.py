@@ -30,7 +30,7 @@ def _is_consequence(event: Event, told: Told) -> bool:
             return event.type == "external.event" and event.data["event_id"] == answer["event_id"]
         case "thread.create":
             return event.type == "thread.created" and event.thread_id == answer["thread_id"]
-        case "thread.set_policy":
+        case "thread.set_policy" | "thread.archive":
             return event.type == "thread.changed" and event.thread_id == params["thread_id"]
     if told.method in _STEERED:
         return event.interaction_id == params["interaction_id"] and event.type in _STEERED[told.method]

@@ -7,6 +7,7 @@ that decision: the two may have crossed.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from orchestrald.core.events import Event
 from simulation.history import FINAL, History
@@ -50,17 +51,22 @@ def policies_are_kept(history: History) -> Iterator[str]:
     """Nothing starts beside what is active unless the policy is parallel, and nobody overtakes in a queue."""
     for event, thread, before in _walk(history):
         it = event.interaction_id
+        queued = _queued_as(history, it) if event.type == "interaction.submitted" else {}
+        if queued.get("policy") in {"reject", "parallel"}:
+            yield f"{it} was queued, and the policy is {queued['policy']}"
+        if queued.get("interrupts") and queued["policy"] != "interrupt_and_start_new":
+            yield f"{it} interrupts others, and the policy is {queued['policy']}"
         if event.type == "interaction.submitted" and thread.alive[it].state == "active":
-            yield from _beside(history, thread, event)
+            yield from _beside(thread, event)
         elif before == "queued" and thread.alive[it].state == "active" and event.type != "interaction.cancelling":
-            yield from _beside(history, thread, event)
+            yield from _beside(thread, event)
             submitted = thread.alive[it].submitted.at
             for name in thread.beside(it, "queued"):
                 if thread.alive[name].submitted.at < submitted:
                     yield f"{it} left its queue before {name}, which had come before it"
 
 
-def _beside(history: History, thread: Thread, event: Event) -> Iterator[str]:
+def _beside(thread: Thread, event: Event) -> Iterator[str]:
     this = thread.alive[event.interaction_id]
     for name in thread.beside(event.interaction_id, "active"):
         other = thread.alive[name]
@@ -92,6 +98,20 @@ def an_interrupted_one_is_gone_first(history: History) -> Iterator[str]:
                     yield f"{it} started before {name}, which it interrupted, had ended"
 
 
+def an_interrupted_one_begins_nothing_more(history: History) -> Iterator[str]:
+    """From the moment that its interruption is durable, in this life and the next, as long as anybody waits for it."""
+    for queued in (e for e in history.events if e.type == "interaction.queued"):
+        waiting = history.interactions[queued.interaction_id]
+        over = next((e.at for e in waiting if e.type in FINAL), queued.at)
+        known = EPOCH_US + history.committed_at(queued) * 1e6
+        for name in queued.data.get("interrupts", []):
+            for event in history.interactions.get(name, []):
+                if event.seq > queued.seq and event.type in FINAL:
+                    break
+                if event.type == "step.started" and known < event.at < over:
+                    yield f"{name} began {event.step_id} when {queued.interaction_id} had interrupted it"
+
+
 def no_thread_holds_more_than_it_may(history: History) -> Iterator[str]:
     """Neither unfinished interactions when another starts, nor inputs in the queue when another joins it."""
     for event, thread, _ in _walk(history):
@@ -102,10 +122,8 @@ def no_thread_holds_more_than_it_may(history: History) -> Iterator[str]:
         standing = sum(each.state != "queued" for name, each in thread.alive.items() if name <= it)
         if thread.alive[it].state == "active" and standing > MAX_IN_THREAD:
             yield f"{it} started as number {standing} of its thread"
-        leaving = _queued_as(history, it).get("interrupts", [])
-        if (
-            thread.alive[it].state == "queued" and len(set(queued) - set(leaving)) > MAX_QUEUED
-        ):  # one may be on its way out
+        staying = set(queued) - set(_queued_as(history, it).get("interrupts", []))
+        if thread.alive[it].state == "queued" and len(staying) > MAX_QUEUED:  # one of them may be on its way out
             yield f"{it} was queued behind {len(queued)} others"
 
 
@@ -115,13 +133,12 @@ def what_is_refused_is_recorded(history: History) -> Iterator[str]:
         if told.code != "rejected" or told.method != "interaction.submit":
             continue
         intent = told.params["request_id"]
-        if not any(
-            e.type == "input.rejected" and e.data["intent"] == intent and e.seq <= told.seq for e in history.events
-        ):
+        recorded = (e for e in history.events if e.type == "input.rejected" and e.seq <= told.seq)
+        if not any(e.data["intent"] == intent for e in recorded):
             yield f"{intent} was rejected, and the journal does not say so"
 
 
-def _queued_as(history: History, interaction_id: str) -> dict[str, list[str]]:
+def _queued_as(history: History, interaction_id: str) -> dict[str, Any]:
     """The data of the event that queued it; empty when it was not queued."""
     return next((e.data for e in history.interactions[interaction_id] if e.type == "interaction.queued"), {})
 
@@ -173,6 +190,7 @@ def _moved(history: History, thread: Thread, event: Event) -> str:
 INVARIANTS = (
     policies_are_kept,
     an_interrupted_one_is_gone_first,
+    an_interrupted_one_begins_nothing_more,
     no_thread_holds_more_than_it_may,
     what_is_refused_is_recorded,
 )

@@ -158,6 +158,18 @@ class SetPolicy:
 
 
 @dataclass(frozen=True)
+class Archive:
+    """Put the threads away, or bring them back. One in which something is unfinished stays."""
+
+    at: float
+    archived: bool
+
+    async def happen(self, world: "World") -> None:
+        for thread_id in list(world.threads.values()):
+            await world.call("thread.archive", thread_id=thread_id, archived=self.archived)
+
+
+@dataclass(frozen=True)
 class Look:
     """Look at an interaction: what is shown must be what the journal says, as far as it says that it goes."""
 

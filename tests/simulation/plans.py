@@ -51,27 +51,36 @@ def draw_plan(dice: Random, most: int = 4) -> tuple[Step, ...]:
 
 def _draw_step(dice: Random, name: str, before: list[str]) -> Step:
     kind = dice.random()
-    step: Step = {"id": name}
     if kind < 0.78:
-        step |= {"action": dice.choice(("work", "work", "once", "alone", "guarded")), "params": _draw_params(dice)}
-        if dice.random() < 0.15:
-            step["timeout"] = dice.choice((0.5, 4, 90))
+        step = {"id": name, **_draw_action(dice)}
     elif kind < 0.87:
-        step |= {"kind": "wait_user", "params": {"prompt": "?"}}
+        step = {"id": name, "kind": "wait_user", "params": {"prompt": "?"}}
         if dice.random() < 0.25:  # looking at a schema costs more than all the rest of a step
             step["params"]["schema"] = {"type": "integer"}
         if dice.random() < 0.3:
             step["timeout"] = dice.choice((2, 30))
     elif kind < 0.93:
-        step |= {"kind": "wait_until", "params": {"for": dice.choice((1, 7, 40))}}
+        step = {"id": name, "kind": "wait_until", "params": {"for": dice.choice((1, 7, 40))}}
     else:
-        step |= {"kind": "wait_event", "params": {"kind": dice.choice(("news", "mail"))}}
+        step = {"id": name, "kind": "wait_event", "params": {"kind": dice.choice(("news", "mail"))}}
         if dice.random() < 0.3:
             step["timeout"] = dice.choice((3, 30))
         if dice.random() < 0.3:
             step["params"]["correlation"] = "order-1"
     if before:
         _connect(dice, step, before)
+    return step
+
+
+def _draw_action(dice: Random) -> Step:
+    action = dice.choice(("work", "work", "once", "alone", "guarded"))
+    step: Step = {"action": action, "params": _draw_params(dice)}
+    if dice.random() < 0.15:
+        step["timeout"] = dice.choice((0.5, 4, 90))
+    if dice.random() < 0.06:
+        step["remember"] = {dice.choice(("thread.k", "interaction.k", "global.k")): "attempt"}
+    if dice.random() < 0.06:
+        step["params"]["known"] = dice.choice(("{{memory.thread.k}}", "{{memory.global.k}}"))
     return step
 
 

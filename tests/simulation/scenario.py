@@ -9,6 +9,7 @@ from orchestrald.core.concurrency import BUILT_IN
 from simulation.operations import (
     Aim,
     Answer,
+    Archive,
     Cancel,
     Crash,
     Emit,
@@ -102,6 +103,7 @@ DRAWN: dict[str, tuple[int, Callable[[Random], Any]]] = {
     "aim": (3, lambda d: Aim(_soon(d), d.randrange(3), d.choice(("skip", "retry", "fork")), d.choice("aab"))),
     "emit": (3, lambda d: Emit(_soon(d), d.choice(("news", "mail")), d.choice((None, "order-1")))),
     "policy": (1, lambda d: SetPolicy(_soon(d), d.choice((None, *POLICIES)))),
+    "archive": (1, lambda d: Archive(_soon(d), d.random() < 0.6)),
     "look": (1, lambda d: Look(_soon(d), d.randrange(3))),
     "crash": (8, _draw_crash),
     "stop": (1, lambda d: Stop(_soon(d), d.choice((0.0, 1.0, 10.0)))),

@@ -106,12 +106,13 @@ def _detached(step: Step, names: set[str]) -> Step:
 
 
 def _plainer_steps(step: Step) -> Iterator[Step]:
-    for key in ("timeout", "when", "for_each", "depends_on"):
+    for key in ("timeout", "when", "for_each", "depends_on", "remember"):
         if key in step:
             yield {name: value for name, value in step.items() if name != key}
     params = step.get("params", {})
-    if "from" in params:
-        yield {**step, "params": {key: value for key, value in params.items() if key != "from"}}
+    for key in ("from", "known"):
+        if key in params:
+            yield {**step, "params": {name: value for name, value in params.items() if name != key}}
     does = params.get("does", ["ok"])
     if len(does) > 1:
         yield {**step, "params": {**params, "does": does[:1]}}

@@ -110,6 +110,13 @@ def _start_late(history: History) -> None:
     history.events.append(history.events.pop(about.index((interrupted, "interaction.cancelled"))))
 
 
+def _begin_more(history: History) -> None:
+    queued = _first(history, "interaction.queued")
+    (interrupted,) = queued.data["interrupts"]
+    more = queued._replace(type="step.started", interaction_id=interrupted, step_id="b", at=queued.at + 1, data={})
+    history.events.insert(history.events.index(queued) + 1, more)
+
+
 def _crowd_the_thread(history: History) -> None:
     submitted = _first(history, "interaction.submitted")
     at = history.events.index(submitted)
@@ -147,6 +154,7 @@ BREAKAGES: dict[str, Callable[[History], None]] = {
     "an_event_is_given_to_one_step": _give_twice,
     "policies_are_kept": lambda h: _forget(h, "interaction.queued"),
     "an_interrupted_one_is_gone_first": _start_late,
+    "an_interrupted_one_begins_nothing_more": _begin_more,
     "no_thread_holds_more_than_it_may": _crowd_the_thread,
     "what_is_refused_is_recorded": lambda h: _forget(h, "input.rejected"),
     "every_interaction_ends": lambda h: _forget(h, "interaction.completed"),

@@ -9,8 +9,12 @@ from typing import Any
 
 import pytest
 
+from orchestrald.core.concurrency import Start
 from orchestrald.core.events import Event
+from orchestrald.engine import submissions
+from orchestrald.engine.mailbox import Mailbox
 from orchestrald.engine.slots import DaemonSlots
+from orchestrald.engine.threads import Threads
 from orchestrald.engine.timers import Timers
 from orchestrald.store.memory import MemoryReader
 from simulation import report
@@ -76,22 +80,25 @@ BUGS = (
     (MemoryReader, "request", _forget, "nobody_meets_a_bug"),
     (DaemonSlots, "take", _take, "no_more_runs_than_may"),
     (Timers, "set", lambda *_: None, "nobody_waits_for_ever"),
+    (Mailbox, "waits_began", lambda *_: None, "nobody_waits_for_ever"),
+    (Threads, "next_in", lambda *_: None, "nobody_waits_for_ever"),
+    (submissions, "admit", lambda *_: Start(), "policies_are_kept"),
 )
 
 
 @pytest.mark.parametrize(("owner", "name", "bug", "invariant"), BUGS)
-def test_a_bug_is_found_within_some_hundred_seeds_and_shrunk_to_what_it_takes(
-    monkeypatch: pytest.MonkeyPatch, owner: type, name: str, bug: Callable[..., Any], invariant: str
+def test_a_bug_is_found_within_a_thousand_seeds_and_shrunk_to_what_it_takes(
+    monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, bug: Callable[..., Any], invariant: str
 ):
     monkeypatch.setattr(owner, name, bug)
 
     def fails(scenario: Scenario) -> bool:
         return any(fault.invariant == invariant for fault in trial(scenario))
 
-    found = next(scenario for scenario in map(draw, range(500)) if fails(scenario))
+    found = next(scenario for scenario in map(draw, range(1_000)) if fails(scenario))
     shrunk = shrink(found, fails, trials=300)
     assert fails(shrunk)
-    assert len(shrunk.operations) <= 3
+    assert len(shrunk.operations) <= 4
     told = report.failure(found.seed, trial(found), shrunk)
     assert invariant in told
     assert f"make simulate SEED={found.seed}" in told

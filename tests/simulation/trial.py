@@ -19,6 +19,7 @@ from simulation.scenario import Scenario
 from simulation.world import World
 
 MOST_LOOKS = 20_000
+"""At the clock, in one scenario: ten times as many as it has ever taken."""
 
 Invariant = Callable[[History], Iterable[str]]
 """What must hold of every history: yields what is wrong, in words; nothing when all is well."""

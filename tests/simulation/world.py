@@ -5,7 +5,6 @@ everything is final. What is not, after that, never will be.
 """
 
 from dataclasses import dataclass
-from random import Random
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -61,8 +60,8 @@ class World:
         self.intents: dict[str, Submit] = {}
         self.threads: dict[str, str] = {}
         self.first_said: dict[str, str | None] = {}
+        """The thread that each request named when it was first made; missing in it: none."""
         self.life: Life
-        self.dice = Random(scenario.seed)
 
     async def run(self) -> None:
         with trio.move_on_after(LONGEST_S) as limit:
