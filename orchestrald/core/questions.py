@@ -36,13 +36,17 @@ def needs_yes(turn: Turn, run: Run, verdict: Verdict, params: dict[str, Any]) ->
     if run.approval is None and verdict.word == "allow":
         return False
     reason = verdict.reason if run.approval is None else "what would run is not what was approved any more"
-    preview = {"action": run.node.action, "params": params}
-    ask_approval(turn, run, Question("approval", reason, preview=preview), params)
+    ask_approval(turn, run, Question("approval", reason), params)
     return True
 
 
 def ask_approval(turn: Turn, run: Run, question: Question, params: dict[str, Any]) -> None:
-    """Have a person decide, by the operator's word on how long and on interactions that nobody attends."""
+    """Have a person decide, by the operator's word on how long and on interactions that nobody attends.
+
+    What is shown is what will run, whatever else a plugin has to say about it.
+    """
+    said = question.preview if isinstance(question.preview, dict) else {}
+    question = question._replace(preview={**said, "action": run.node.action, "params": params})
     if turn.state.unattended and turn.gate.unattended == "deny":
         message = f"nobody is there to approve it (approvals.unattended is deny): {question.prompt}"
         turn.fail_step(run, Failure("denied", message))

@@ -122,7 +122,7 @@ async def test_a_question_ends_the_attempt_and_an_approval_is_bound_to_these_par
 
 async def test_an_approval_for_other_parameters_never_reaches_the_plugin(bench: Bench):
     action = bench.external([bench.program("echo.py", f"#!/usr/bin/env python3\n{ECHO}")])
-    said = {"decision": "approved", "by": "uid:0", "digest": digest("p.act", {"a": 1})}
+    said = {"decision": "approved", "by": "uid:0", "bound": digest("p.act", {"a": 1})}
     for params, arrives in (({"a": 1}, said), ({"a": 2}, None)):
         outcome = await run(bench, action, params=params, approval=said)
         assert outcome.output["request"]["context"]["approval"] == arrives

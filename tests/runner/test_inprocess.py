@@ -110,7 +110,7 @@ async def test_an_approval_for_other_parameters_never_arrives(bench: Bench):
     async def act(params: dict[str, Any], context: ActionContext) -> dict[str, Any]:
         return {"approval": context.approval}
 
-    said = {"decision": "approved", "digest": digest("act", {"a": 1})}
+    said = {"decision": "approved", "bound": digest("act", {"a": 1})}
     assert await run(bench, loaded(act), params={"a": 1}, approval=said) == Succeeded({"approval": said})
     assert await run(bench, loaded(act), params={"a": 2}, approval=said) == Succeeded({"approval": None})
     assert await run(bench, loaded(act), params={"a": 1}, approval=True) == Succeeded({"approval": None})

@@ -70,16 +70,19 @@ def the_same_step_keeps_its_key(history: History) -> Iterator[str]:
 
 
 def what_runs_was_approved(history: History) -> Iterator[str]:
-    """What needs a yes has one, from a person, in the journal, for exactly this action with these parameters."""
+    """What needs a yes has one, from a person, in the journal, for exactly this action with these parameters; and a new
+    one when a person has it done again."""
     for seen in history.testimony.attempts:
-        if seen.spec.approval != "always":
+        if seen.spec.approval != "always" and seen.attempt.approval is None:
             continue
+        before = [e for e in history.of(seen.key) if e.seq <= seen.seq]
+        reset = max((e.seq for e in before if e.type == "step.reset"), default=0)
         exact = [
             digest(seen.spec.name, seen.attempt.params, "", e.data["question"]["preview"])
-            for e in history.of(seen.key)
-            if _asks(e, "approval") and e.seq < seen.seq
+            for e in before
+            if _asks(e, "approval") and e.seq > reset
         ]
-        yes = [e.data["answer"] for e in history.of(seen.key) if e.type == "step.answered" and e.seq <= seen.seq]
+        yes = [e.data["answer"] for e in before if e.type == "step.answered" and e.seq > reset]
         said = [answer["digest"] for answer in yes if isinstance(answer, dict) and "digest" in answer]
         if not set(exact) & set(said) or (seen.attempt.approval or {}).get("digest") not in said:
             yield f"{seen.key} ran {seen.spec.name} with {seen.attempt.params}, which nobody had approved"

@@ -7,8 +7,7 @@ import signal
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from simulation.scenario import Scenario, draw
-from simulation.shrink import shrink
+from simulation.scenario import draw
 from simulation.trial import Fault, trial
 
 BATCH = 100
@@ -49,8 +48,3 @@ def _batch(bounds: tuple[int, int]) -> tuple[int, list[Failed]]:
     signal.alarm(0)
     gc.collect()
     return count, failed
-
-
-def smallest(seed: int, invariant: str) -> Scenario:
-    """The scenario of a seed, shrunk for as long as the same invariant fails."""
-    return shrink(draw(seed), lambda scenario: any(fault.invariant == invariant for fault in trial(scenario)))

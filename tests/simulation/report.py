@@ -9,11 +9,15 @@ from simulation.trial import Fault, Fell, enact, judge
 
 
 def failure(seed: int, faults: list[Fault], shrunk: Scenario) -> str:
-    lines = [f"seed {seed} fails:", *(f"  {invariant}: {says}" for invariant, says in faults)]
+    lines = [f"seed {seed} fails:", *map(line, faults)]
     lines += ["", "the smallest scenario found that fails in the same way:", *written(shrunk)]
     lines += ["", "what happens in it:", *_told(shrunk)]
-    lines += ["", f"again: make simulate SEED={seed}"]
+    lines += ["", f"again: make simulate SEED={seed}, or save the scenario: python -m simulation --scenario FILE"]
     return "\n".join(lines)
+
+
+def line(fault: Fault) -> str:
+    return f"  {fault.invariant}: {fault.says}"
 
 
 def written(scenario: Scenario) -> list[str]:
@@ -27,7 +31,7 @@ def _told(scenario: Scenario) -> list[str]:
         history = enact(scenario)
     except Fell as fell:
         return [*chronicle(fell.history), f"  it fell: {fell}"]
-    return [*chronicle(history), *(f"  {invariant}: {says}" for invariant, says in judge(history))]
+    return [*chronicle(history), *map(line, judge(history))]
 
 
 def chronicle(history: History) -> list[str]:
