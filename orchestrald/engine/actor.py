@@ -158,6 +158,8 @@ class Actor:
 
     async def _turn(self) -> None:
         self._turning = True
+        if self.settled.is_set():  # what is decided now is not durable yet, and it may go on
+            self.settled = trio.Event()
         letters = self._take_letters()
         woken_from = self._daemon_slots.turn_begins(self)
         events: list[Event] = []
@@ -180,7 +182,8 @@ class Actor:
                 self._unanswered.remove(letter.reply)
                 letter.reply.events = events
                 letter.reply.done.set()
-        self._settle()
+        if self.state.final or self.waits_for_somebody:
+            self.settled.set()
         self._turning = False
         self._let_look()
         self._turn_ended(self, waits)
@@ -242,12 +245,6 @@ class Actor:
                     self._performer.set_timer(self, effect)
                 case Log():
                     self._performer.log(self, effect)
-
-    def _settle(self) -> None:
-        if self.state.final or self.waits_for_somebody:
-            self.settled.set()
-        elif self.settled.is_set():
-            self.settled = trio.Event()
 
     @property
     def waits_for_somebody(self) -> bool:
