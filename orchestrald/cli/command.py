@@ -15,7 +15,7 @@ from orchestrald.paths import Paths
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
 OK = 0
@@ -88,3 +88,16 @@ def print_json(value: Any) -> None:
 
 def add_json(parser: ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON for programs instead of text for people")
+
+
+def verb_of(args: Namespace, verbs: Iterable[str], whose: str) -> tuple[str, list[str]]:
+    """Which of its verbs a command with several was given (`list` when none), and the words behind it."""
+    verb, *rest = args.words or ["list"]
+    known = list(verbs)
+    if verb not in known:
+        from orchestrald.cli.text import nearest, safe
+
+        near = nearest(verb, known)
+        hint = f"Did you mean {near[0]}?" if near else f"There is {', '.join(known[:-1])} and {known[-1]}."
+        raise BadInput(f"{whose} {safe(verb)}.", hint)
+    return verb, rest

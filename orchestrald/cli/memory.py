@@ -7,10 +7,10 @@ import sys
 import time
 
 from orchestrald.cli.call import pairs
-from orchestrald.cli.command import OK, BadInput, Command, add_json, connect, print_json
+from orchestrald.cli.command import OK, BadInput, Command, add_json, connect, print_json, verb_of
 from orchestrald.cli.find import find_interaction
 from orchestrald.cli.terminal import Terminal
-from orchestrald.cli.text import ago, nearest, safe, safe_lines, size, table
+from orchestrald.cli.text import ago, safe, safe_lines, size, table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,11 +35,7 @@ def _configure(parser: ArgumentParser) -> None:
 
 
 def _run(args: Namespace) -> int:
-    verb, *rest = args.words or ["list"]
-    if verb not in VERBS:
-        near = nearest(verb, VERBS)
-        hint = f"Did you mean {near[0]}?" if near else f"There is {', '.join(VERBS[:-1])} and {VERBS[-1]}."
-        raise BadInput(f"Memory cannot be asked to {safe(verb)}.", hint)
+    verb, rest = verb_of(args, VERBS, "Memory cannot be asked to")
     if bool(rest) == (verb == "list") or (verb == "get" and len(rest) != 1):
         raise BadInput(f"orchestral memory {verb} takes {_TAKES[verb]}.")
     values = pairs(rest) if verb == "set" else {}

@@ -8,9 +8,9 @@ import sys
 import time
 
 from orchestrald.cli.call import pairs
-from orchestrald.cli.command import OK, BadInput, Command, add_json, connect, print_json
+from orchestrald.cli.command import OK, BadInput, Command, add_json, connect, print_json, verb_of
 from orchestrald.cli.terminal import Terminal
-from orchestrald.cli.text import ago, nearest, safe, safe_lines, size, table
+from orchestrald.cli.text import ago, safe, safe_lines, size, table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,11 +40,7 @@ def _configure(parser: ArgumentParser) -> None:
 
 
 def _run(args: Namespace) -> int:
-    verb, *rest = args.words or ["list"]
-    if verb not in VERBS:
-        near = nearest(verb, VERBS)
-        hint = f"Did you mean {near[0]}?" if near else f"There is {', '.join(VERBS[:-1])} and {VERBS[-1]}."
-        raise BadInput(f"References cannot be asked to {safe(verb)}.", hint)
+    verb, rest = verb_of(args, VERBS, "References cannot be asked to")
     if len(rest) != (verb != "list"):
         raise BadInput(f"orchestral references {verb} takes {_TAKES[verb]}.")
     if verb == "list":

@@ -6,11 +6,11 @@ import os
 import sys
 import time
 
-from orchestrald.cli.command import OK, BadInput, Command, add_json, connect, print_json
+from orchestrald.cli.command import OK, BadInput, Command, add_json, connect, print_json, verb_of
 from orchestrald.cli.run import labels, workspace
 from orchestrald.cli.schedule_text import describe, listing
 from orchestrald.cli.terminal import Terminal
-from orchestrald.cli.text import nearest, safe
+from orchestrald.cli.text import safe
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,13 +57,7 @@ def _configure(parser: ArgumentParser) -> None:
 
 
 def _run(args: Namespace) -> int:
-    verb, *rest = args.words or ["list"]
-    if verb not in VERBS:
-        near = nearest(verb, VERBS)
-        raise BadInput(
-            f"A schedule cannot {safe(verb)}.",
-            f"Did you mean {near[0]}?" if near else f"There is {', '.join(VERBS[:-1])} and {VERBS[-1]}.",
-        )
+    verb, rest = verb_of(args, VERBS, "A schedule cannot")
     if verb != "add" and (given := [name for name in _OF_ADD if getattr(args, name) is not None]):
         raise BadInput(f"--{given[0]} belongs to `schedule add`.")
     if args.path is not None and verb != "run":

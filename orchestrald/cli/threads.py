@@ -6,11 +6,11 @@ import json
 import sys
 import time
 
-from orchestrald.cli.command import OK, BadInput, Command, add_json, connect, print_json
+from orchestrald.cli.command import OK, BadInput, Command, add_json, connect, print_json, verb_of
 from orchestrald.cli.find import find_thread
 from orchestrald.cli.interactions import listing as interactions_listing
 from orchestrald.cli.terminal import Terminal
-from orchestrald.cli.text import ago, nearest, plural, safe, table
+from orchestrald.cli.text import ago, plural, safe, table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,13 +49,7 @@ def _configure(parser: ArgumentParser) -> None:
 
 
 def _run(args: Namespace) -> int:
-    verb, *rest = args.words or ["list"]
-    if verb not in VERBS:
-        near = nearest(verb, VERBS)
-        raise BadInput(
-            f"A thread cannot {safe(verb)}.",
-            f"Did you mean {near[0]}?" if near else f"There is {', '.join(VERBS)}.",
-        )
+    verb, rest = verb_of(args, VERBS, "A thread cannot")
     for name, of in (("archived", "list"), ("limit", "list"), ("title", "new"), ("policy", "new"), ("meta", "new")):
         if getattr(args, name) and verb != of:
             raise BadInput(f"--{name} belongs to `threads {of}`.")

@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 
 from orchestrald.client import ClientError, Refused
-from support.daemon import PATIENCE_S, Daemon, daemon
+from support.daemon import PATIENCE_S, Daemon
 from support.lives import (
     GRANTS,
-    GUEST,
     HOSTILE,
     heard,
     hold,
     let_pass,
     look,
+    many_lives,
     over,
     put,
     restart,
@@ -26,7 +26,6 @@ from support.lives import (
     state_of,
     step,
 )
-from support.testimony import check_gap_free, check_steps
 
 pytestmark = [pytest.mark.slow, pytest.mark.kernel]
 
@@ -45,15 +44,10 @@ ASK = {"id": "a", "action": "guest.guarded", "params": {"n": 1}}
 @pytest.fixture(scope="module")
 def place() -> Iterator[Daemon]:
     """One for all tests of this file; each kills it, and may give it another configuration."""
-    with daemon(GRANTS, started=False) as made:
-        made.drop(GUEST)
+    with many_lives() as made:
         made.drop(HOSTILE)
         made.start()
         yield made
-        events = made.events()
-        check_gap_free(events)
-        check_steps(events)
-        assert not [line for line in made.log if '"exception"' in line], made.said
 
 
 def under(place: Daemon, config: str) -> None:

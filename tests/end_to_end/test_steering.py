@@ -7,15 +7,14 @@ from typing import Any
 import pytest
 
 from orchestrald.client import Refused
-from support.daemon import Daemon, daemon
+from support.daemon import Daemon
 from support.lives import (
-    GRANTS,
-    GUEST,
     alive_with,
     gate,
     heard,
     hold,
     look,
+    many_lives,
     over,
     put,
     restart,
@@ -25,7 +24,6 @@ from support.lives import (
     step,
     until,
 )
-from support.testimony import check_gap_free
 
 pytestmark = [pytest.mark.slow, pytest.mark.kernel]
 
@@ -35,13 +33,10 @@ WITHIN_US = 2_000_000
 @pytest.fixture(scope="module")
 def place() -> Iterator[Daemon]:
     """One for all tests of this file; each kills it."""
-    with daemon(GRANTS, started=False) as made:
-        made.drop(GUEST)
+    with many_lives() as made:
         made.drop_tally()
         made.start()
         yield made
-        check_gap_free(made.events())
-        assert not [line for line in made.log if '"exception"' in line], made.said
 
 
 def tally(id_: str, after: Any = None, action: str = "work", **rest: Any) -> dict[str, Any]:

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from orchestrald.client import Refused
-from support.daemon import Daemon, daemon
+from support.daemon import Daemon
 from support.lives import (
     GRANTS,
-    GUEST,
     alive_with,
     gate,
     heard,
     hold,
     look,
+    many_lives,
     over,
     put,
     restart,
@@ -24,7 +24,6 @@ from support.lives import (
     step,
     until,
 )
-from support.testimony import check_gap_free, check_steps
 
 pytestmark = [pytest.mark.slow, pytest.mark.kernel]
 
@@ -35,14 +34,9 @@ WITHIN_US = 2_000_000
 @pytest.fixture(scope="module")
 def place() -> Iterator[Daemon]:
     """One for all tests of this file; each uses threads of its own, and kills it."""
-    with daemon(GRANTS, started=False) as made:
-        made.drop(GUEST)
+    with many_lives() as made:
         made.start()
         yield made
-        events = made.events()
-        check_gap_free(events)
-        check_steps(events)
-        assert not [line for line in made.log if '"exception"' in line], made.said
 
 
 def begun(place: Daemon, gate_: str, thread_id: str | None = None, **rest: Any) -> dict[str, Any]:

@@ -9,15 +9,14 @@ from typing import Any
 import pytest
 
 from orchestrald.client import Refused
-from support.daemon import Daemon, daemon
+from support.daemon import Daemon
 from support.lives import (
-    GRANTS,
-    GUEST,
     gate,
     heard,
     hold,
     let_pass,
     look,
+    many_lives,
     over,
     put,
     restart,
@@ -27,7 +26,6 @@ from support.lives import (
     step,
     until,
 )
-from support.testimony import check_gap_free, check_steps
 
 pytestmark = pytest.mark.slow
 
@@ -39,14 +37,9 @@ STATE = 'page 3 "\\ \n\t\u0000 Grüße \U0001f98a'
 @pytest.fixture(scope="module")
 def place() -> Iterator[Daemon]:
     """One for all tests of this file; each kills it."""
-    with daemon(GRANTS, started=False) as made:
-        made.drop(GUEST)
+    with many_lives() as made:
         made.start()
         yield made
-        events = made.events()
-        check_gap_free(events)
-        check_steps(events)
-        assert not [line for line in made.log if '"exception"' in line], made.said
 
 
 def echo(message: str, id_: str = "b") -> dict[str, Any]:

@@ -182,6 +182,20 @@ class Look:
 
 
 @dataclass(frozen=True)
+class Wait:
+    """Wait until an interaction is settled, however often it goes on meanwhile."""
+
+    at: float
+    pick: int
+    seconds: float
+
+    async def happen(self, world: "World") -> None:
+        if known := world.testimony.started:
+            about = known[self.pick % len(known)]
+            await world.call("interaction.wait", interaction_id=about, timeout_ms=int(self.seconds * 1000))
+
+
+@dataclass(frozen=True)
 class Crash:
     """The power goes at the n-th instant from then on, 0 at once; it is back `rest` seconds later.
 

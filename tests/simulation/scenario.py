@@ -21,6 +21,7 @@ from simulation.operations import (
     Steer,
     Stop,
     Submit,
+    Wait,
 )
 from simulation.plans import Step, draw_plan
 
@@ -104,6 +105,7 @@ DRAWN: dict[str, tuple[int, Callable[[Random], Any]]] = {
     "emit": (3, lambda d: Emit(_soon(d), d.choice(("news", "mail")), d.choice((None, "order-1")))),
     "policy": (1, lambda d: SetPolicy(_soon(d), d.choice((None, *POLICIES)))),
     "archive": (1, lambda d: Archive(_soon(d), d.random() < 0.6)),
+    "wait": (2, lambda d: Wait(_soon(d), d.randrange(3), d.choice((0.0, 3.0, 30.0)))),
     "look": (1, lambda d: Look(_soon(d), d.randrange(3))),
     "crash": (8, _draw_crash),
     "stop": (1, lambda d: Stop(_soon(d), d.choice((0.0, 1.0, 10.0)))),

@@ -85,6 +85,7 @@ _PLAIN: dict[str, Any] = {
     "lands": False,
     "rest": 0.5,
     "drain": 0.0,
+    "seconds": 1.0,
 }
 """What a reader need not think about."""
 

@@ -2,12 +2,13 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from support.daemon import PATIENCE_S, SUPPORT, Daemon
-from support.testimony import notes
+from support.daemon import PATIENCE_S, SUPPORT, Daemon, daemon
+from support.testimony import check_gap_free, check_steps, notes
 
 GRANTS = """
 plugins:
@@ -17,6 +18,19 @@ plugins:
 """
 GUEST = SUPPORT / "plugins" / "guest"
 HOSTILE = SUPPORT / "plugins" / "hostile"
+
+
+@contextmanager
+def many_lives() -> Iterator[Daemon]:
+    """A daemon that is not started yet, with the plugin `guest`. At the end its journal must be without a gap, no step
+    done twice, and its log without an exception."""
+    with daemon(GRANTS, started=False) as made:
+        made.drop(GUEST)
+        yield made
+        events = made.events()
+        check_gap_free(events)
+        check_steps(events)
+        assert not [line for line in made.log if '"exception"' in line], made.said
 
 
 def hold(id_: str = "a", until: str = "", action: str = "guest.hold", n: Any = 0, **rest: Any) -> dict[str, Any]:

@@ -19,14 +19,20 @@ def check_gap_free(events: list[Event]) -> None:
 
 
 def check_steps(events: list[Event]) -> None:
-    """What holds for the attempts of every step, whatever crashed: at most one end, and nothing after it."""
+    """What holds for the attempts of every step, whatever crashed: at most one end, and nothing after it but a reset
+    (of a person's retry, which begins anew) or, of what failed, that a replan replaced it."""
     ended: dict[tuple[str, str], str] = {}
     attempts: Counter[tuple[str, str]] = Counter()
     for event in events:
         if "step_id" not in event:
             continue
         step, kind = (event["interaction_id"], event["step_id"]), event["type"]
-        assert step not in ended or kind == "step.violation", f"{step} has {kind} after {ended[step]}"
+        if kind == "step.reset":
+            del ended[step]
+            attempts[step] = 0
+            continue
+        replaced = kind == "step.superseded" and ended.get(step) in {"step.failed", "step.skipped"}
+        assert step not in ended or replaced or kind == "step.violation", f"{step} has {kind} after {ended[step]}"
         if kind == "step.started":
             attempts[step] += 1
             assert event["data"]["attempt"] == attempts[step], f"{step} counts its attempts wrong"
