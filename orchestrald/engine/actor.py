@@ -8,7 +8,7 @@ Rules of this file:
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Protocol, TypeVar
 
 import trio
@@ -24,9 +24,9 @@ from orchestrald.core.turn import Refusal
 from orchestrald.engine.clock import Clock
 from orchestrald.engine.letters import Letter, Remember, Reply
 from orchestrald.engine.slots import DaemonSlots, InteractionSlots
-from orchestrald.engine.snapshot import row, wait_rows
+from orchestrald.engine.snapshot import row, wait_row
 from orchestrald.interpreter.base import Interpreter
-from orchestrald.store.base import Appender, Batch, RequestRow, ThreadRow, WaitRow
+from orchestrald.store.base import Appender, Batch, RequestRow, ThreadRow, WaitsChange
 
 log = logging.getLogger("orchestrald.engine")
 
@@ -47,8 +47,8 @@ class Performer(Protocol):
     def log(self, actor: "Actor", effect: Log) -> None: ...
 
 
-TurnEnded = Callable[["Actor", Sequence[WaitRow] | None], None]
-"""All that the actor decided is durable; with the steps that wait from now on, missing when they are as before."""
+TurnEnded = Callable[["Actor", WaitsChange | None], None]
+"""All that the actor decided is durable; with what changes among the steps that wait, if anything."""
 
 
 class Actor:
@@ -66,6 +66,7 @@ class Actor:
         gate: Callable[[], Gate],
         interpreter: Interpreter,
         clock: Clock,
+        listed: Iterable[str],
         performer: Performer,
         turn_ended: TurnEnded,
     ) -> None:
@@ -75,6 +76,7 @@ class Actor:
         self.last_seq = 0
         self.lost = False
         self.broken = False
+        self.recovered = False
         self._left = False
         self._journal = journal
         self._daemon_slots = slots
@@ -85,7 +87,8 @@ class Actor:
         self._performer = performer
         self._turn_ended = turn_ended
         self._inbox: list[Letter] = []
-        self._listed = tuple((name, run.asked_at) for name, run in state.waiting.items())
+        self._listed = set(listed)
+        self._rested = state.resting
         self._mail = trio.Event()
         self._turning = False
         self._unanswered: list[Reply] = []
@@ -173,7 +176,7 @@ class Actor:
                 request = letter.remember(self.state)
         slots, self._slots.taken = self._slots.taken, []
         waits = None
-        if events or request:
+        if events or request or self.recovered:
             waits = await self._commit(events, request)
         self._perform(effects, slots)
         self._daemon_slots.turn_ends(woken_from)
@@ -218,18 +221,32 @@ class Actor:
             log.exception("the interpreter failed at %s", self.state.id)
             return f"It {_ENDED[status]}; putting that into words failed: {type(error).__name__}: {error}"
 
-    async def _commit(self, events: list[Event], request: RequestRow | None) -> Sequence[WaitRow] | None:
-        """Returns the steps that wait from now on; missing when they are those that waited before."""
-        waiting = tuple((name, run.asked_at) for name, run in self.state.waiting.items())
-        waits = wait_rows(self.state) if waiting != self._listed else None
-        stale = waits is not None or any(event.type in _SHOWN for event in events)
-        shown, self._listed = (row(self.state) if stale else None), waiting
+    async def _commit(self, events: list[Event], request: RequestRow | None) -> WaitsChange | None:
+        """Returns what changes among the steps that wait; missing when nothing does."""
+        state, waits = self.state, self._waits_changed(events)
+        stale = waits is not None or self._rested != state.resting or any(event.type in _SHOWN for event in events)
+        # After a start once in any case: the row may be of a version that knew nothing of resting.
+        shown = row(state) if stale or self.recovered else None
+        self._rested, self.recovered = state.resting, False
         thread = next((_thread(event) for event in events if event.type == "thread.created"), None)
         taken = [event.data["event"] for event in events if event.type == "step.succeeded" and "event" in event.data]
         committed = await self._journal.append(Batch(events, shown, thread, request, waits, taken=taken))
         if committed:
             self.last_seq = committed[-1].seq
         return waits
+
+    def _waits_changed(self, events: list[Event]) -> WaitsChange | None:
+        waiting = self.state.waiting
+        touched = dict.fromkeys(event.step_id for event in events if event.step_id)
+        asked = {event.step_id for event in events if event.type == "step.waiting"}
+        if self.recovered:
+            touched |= dict.fromkeys((*sorted(self._listed), *waiting))
+        began = [name for name in touched if name in waiting and (name in asked or name not in self._listed)]
+        ended = [name for name in touched if name in self._listed and name not in waiting]
+        self._listed = (self._listed | set(began)) - set(ended)
+        if not began and not ended:
+            return None
+        return WaitsChange([wait_row(self.state, waiting[name]) for name in began], ended)
 
     def _perform(self, effects: list[Effect], slots: list[list[str]]) -> None:
         taken = iter(slots)

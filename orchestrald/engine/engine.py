@@ -13,7 +13,7 @@ What clients ask for is next door: `submissions` (what becomes of an input), `st
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -62,7 +62,7 @@ from orchestrald.interpreter.base import Interpreter
 from orchestrald.planner.base import Planner
 from orchestrald.protocol.foreign_text import plain
 from orchestrald.runner.base import Runner
-from orchestrald.store.base import Appender, Reader, ReferenceStore, RestingRow, WaitRow
+from orchestrald.store.base import Appender, Reader, ReferenceStore, RestingRow, WaitRow, WaitsChange
 
 log = logging.getLogger("orchestrald.engine")
 
@@ -196,7 +196,7 @@ class Engine:
             await self.journal.append(await farewell(self.reader, each, self.clock.now()))
         for state, _ in found:
             self.threads.put(state.thread_id, _standing(state))
-            self.waits.put(state.id, waits.get(state.id, ()))
+            self.waits.change(state.id, WaitsChange(waits.get(state.id, ())))
         self._go_on(found)
         await self.mailbox.load()
         self.mailbox.offer_all()
@@ -207,7 +207,9 @@ class Engine:
         for row in resting:
             standing = standing_of(InteractionState(row.state))
             self.threads.put(row.thread_id, Standing(row.interaction_id, standing, row.created_at))
-            for wait in self.waits.put(row.interaction_id, waits.get(row.interaction_id, ())):
+            found = waits.get(row.interaction_id, ())
+            self.waits.change(row.interaction_id, WaitsChange(found))
+            for wait in found:
                 if wait.due_at is not None:
                     self.performing.wake_at(wait.due_at, wait.interaction_id, wait.step_id)
 
@@ -215,7 +217,7 @@ class Engine:
         doomed = {each for state, _ in found if state.state is InteractionState.QUEUED for each in state.interrupts}
         for state, last_seq in found:
             actor = self.adopt(state.id, state)
-            actor.last_seq = last_seq
+            actor.last_seq, actor.recovered = last_seq, True
             if state.id in doomed:  # first, so that nothing of it is begun again
                 actor.tell(CancelRequested(self.clock.now(), state.by, "interrupted by another input"))
             actor.tell(Recovered(self.clock.now()))
@@ -235,7 +237,7 @@ class Engine:
                 self._quiet = trio.Event()
                 await self._quiet.wait()
 
-    def turn_ended(self, actor: Actor, waits: Sequence[WaitRow] | None) -> None:
+    def turn_ended(self, actor: Actor, waits: WaitsChange | None) -> None:
         """All that the actor decided is durable: the indexes follow, and whoever may have room now is told."""
         self._quiet.set()
         state = actor.state
@@ -245,9 +247,9 @@ class Engine:
             self._over(state.thread_id, state.id)
             return
         if waits is not None:
-            new = self.waits.put(state.id, waits)
-            self.mailbox.waits_began(new)
-            self.notices.waits_began(state, waits, new)
+            self.waits.change(state.id, waits)
+            self.mailbox.waits_began(waits.began)
+            self.notices.waits_began(state, waits.began)
         if self.threads.put(state.thread_id, _standing(state)):
             self.submissions.advance(state.thread_id)
 
@@ -267,6 +269,7 @@ class Engine:
             gate=self.gate,
             interpreter=self.interpreter,
             clock=self.clock,
+            listed=[wait.step_id for wait in self.waits.of(interaction_id)],
             performer=self.performing,
             turn_ended=self.turn_ended,
         )
@@ -305,7 +308,7 @@ class Engine:
 
     def _over(self, thread_id: str, interaction_id: str) -> None:
         self.looking.stir(interaction_id)
-        self.waits.put(interaction_id, ())
+        self.waits.change(interaction_id, WaitsChange(over=True))
         if self.threads.drop(thread_id, interaction_id):
             self.submissions.advance(thread_id)
 

@@ -10,7 +10,7 @@ Rules of this file:
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from orchestrald.core.events import Event
@@ -85,7 +85,7 @@ class Mailbox:
         for mail in list(self._kept.values()):
             self._offer(mail)
 
-    def waits_began(self, rows: list[WaitRow]) -> None:
+    def waits_began(self, rows: Sequence[WaitRow]) -> None:
         """Look for what has come before it was waited for."""
         for row in rows:
             if row.event_kind is not None:

@@ -37,13 +37,13 @@ class Notices:
         self._due: deque[tuple[Notifier, Notice]] = deque()
         self._telling = 0
 
-    def waits_began(self, state: Interaction, waits: Sequence[WaitRow], new: Sequence[WaitRow]) -> None:
-        """`new` are those of `waits` that nobody knew of, without their questions. Never waits."""
+    def waits_began(self, state: Interaction, began: Sequence[WaitRow]) -> None:
+        """Never waits."""
         notifiers = self._notifiers()
         if not notifiers:
             return
-        began = {row.step_id for row in new if row.kind in FOR_A_PERSON}
-        told = [(notifier, _notice(state, row)) for row in waits if row.step_id in began for notifier in notifiers]
+        asked = [row for row in began if row.kind in FOR_A_PERSON]
+        told = [(notifier, _notice(state, row)) for row in asked for notifier in notifiers]
         room = max(0, WAITING - len(self._due))
         if len(told) > room:
             log.warning("%d notices of %s are not told: too many wait", len(told) - room, state.id)

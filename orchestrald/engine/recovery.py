@@ -14,7 +14,7 @@ from orchestrald.core.events import Event
 from orchestrald.core.evolve import fold
 from orchestrald.core.interaction import Interaction
 from orchestrald.errors import DamagedReference, NotFound, OrchestralError
-from orchestrald.store.base import Batch, Reader, ReferenceStore
+from orchestrald.store.base import Batch, Reader, ReferenceStore, WaitsChange
 
 log = logging.getLogger("orchestrald.engine")
 
@@ -60,7 +60,7 @@ async def farewell(reader: Reader, lost: Lost, at: int) -> Batch:
     ]
     row = await reader.interaction(lost.interaction_id)
     ended = row and row._replace(state="failed", updated_at=at, ended_at=at, answer=text, waiting=(), resting=False)
-    return Batch(events, ended, waits=())
+    return Batch(events, ended, waits=WaitsChange(over=True))
 
 
 async def hydrate(events: list[Event], references: ReferenceStore, *, to_show: bool = False) -> Interaction:

@@ -1,6 +1,7 @@
 """What does an interaction look like from outside? States and rows as the socket's answers show them."""
 
 from collections import Counter
+from itertools import islice
 from typing import Any
 
 from orchestrald.core.graph import Node
@@ -8,6 +9,9 @@ from orchestrald.core.interaction import Interaction, Run
 from orchestrald.core.model import Question
 from orchestrald.core.states import FINISHED, StepState
 from orchestrald.store.base import InteractionRow, WaitRow
+
+MOST_WAITING = 100
+"""Steps that a listed row names as waiting: a `for_each` of ten thousand that all ask would write all of them again."""
 
 
 def snapshot(state: Interaction, *, outputs: bool, last_seq: int) -> dict[str, Any]:
@@ -61,31 +65,29 @@ def row(state: Interaction) -> InteractionRow:
         updated_at=state.updated_at,
         ended_at=state.ended_at,
         answer=state.answer,
-        waiting=tuple(state.waiting),
+        waiting=tuple(islice(state.waiting, MOST_WAITING)),
         steps=len(state.runs),
         finished=len(state.runs) - state.unfinished,
         resting=state.resting,
     )
 
 
-def wait_rows(state: Interaction) -> list[WaitRow]:
-    """What waits in it, as the store indexes it."""
-    return [
-        WaitRow(
-            interaction_id=state.id,
-            thread_id=state.thread_id,
-            step_id=run.id,
-            kind=run.question.kind,
-            event_kind=run.question.event_kind,
-            correlation=run.question.correlation,
-            asked_at=run.asked_at or 0,
-            due_at=run.due_at,
-            action=run.node.action,
-            question=shown_question(run.question),
-        )
-        for run in state.waiting.values()
-        if run.question is not None
-    ]
+def wait_row(state: Interaction, run: Run) -> WaitRow:
+    """A step that waits, as the store indexes it."""
+    question = run.question
+    assert question is not None
+    return WaitRow(
+        interaction_id=state.id,
+        thread_id=state.thread_id,
+        step_id=run.id,
+        kind=question.kind,
+        event_kind=question.event_kind,
+        correlation=question.correlation,
+        asked_at=run.asked_at or 0,
+        due_at=run.due_at,
+        action=run.node.action,
+        question=shown_question(question),
+    )
 
 
 def shown_question(question: Question) -> dict[str, Any]:

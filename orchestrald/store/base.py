@@ -66,6 +66,14 @@ class WaitRow(NamedTuple):
     question: dict[str, Any]
 
 
+class WaitsChange(NamedTuple):
+    """What waits from now on, and which steps do no more; `over`: none of the interaction's does, whatever it was."""
+
+    began: Sequence[WaitRow] = ()
+    ended: Sequence[str] = ()
+    over: bool = False
+
+
 class MailRow(NamedTuple):
     """An external event that no step has taken; its content is the event `seq`. `thread_id` empty: for any thread."""
 
@@ -135,15 +143,15 @@ class ScheduleChange(NamedTuple):
 class Batch(NamedTuple):
     """What one state transition commits, all of it or nothing.
 
-    `waits` are all waits of `interaction` from now on; missing means that they are as before. `mail` is kept for a step
-    that may wait for it later; its `seq` 0 stands for the first of `events`. Mail in `taken` is done with.
+    `waits` is what changes among those of `interaction`; missing means that they are as before. `mail` is kept for a
+    step that may wait for it later; its `seq` 0 stands for the first of `events`. Mail in `taken` is done with.
     """
 
     events: Sequence[Event] = ()
     interaction: InteractionRow | None = None
     thread: ThreadRow | None = None
     request: RequestRow | None = None
-    waits: Sequence[WaitRow] | None = None
+    waits: WaitsChange | None = None
     mail: MailRow | None = None
     taken: Sequence[int] = ()
     schedule: ScheduleChange | None = None

@@ -169,7 +169,7 @@ class MemoryReader:
         self, *, kinds: Sequence[str] | None = None, thread_id: str | None = None, interaction_id: str | None = None
     ) -> list[WaitRow]:
         await trio.lowlevel.checkpoint()
-        rows = [wait_of(row) for rows in self._journal.waiting.waits.values() for row in rows]
+        rows = [wait_of(row) for row in self._journal.waiting.waits.values()]
         found = [
             row
             for row in rows

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from orchestrald.store.base import Batch, MailRow, RestingRow, WaitRow
+from orchestrald.store.base import Batch, MailRow, RestingRow, WaitRow, WaitsChange
 
 WAITS = """
 SELECT n.name, t.name, w.step_id, w.kind, w.event_kind, w.correlation, w.asked_at, w.due_at, w.action, w.question
@@ -26,8 +26,10 @@ ORDER BY i.created_at, i.id
 """
 
 _FORGET_WAITS = "DELETE FROM waits WHERE interaction = ?"
+_FORGET_WAIT = "DELETE FROM waits WHERE interaction = ? AND step_id = ?"
 _INSERT_WAIT = """
-INSERT INTO waits (interaction, thread, step_id, kind, event_kind, correlation, asked_at, due_at, action, question)
+INSERT OR REPLACE INTO waits
+    (interaction, thread, step_id, kind, event_kind, correlation, asked_at, due_at, action, question)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _INSERT_MAIL = "INSERT INTO mailbox (seq, thread, kind, correlation, until) VALUES (?, ?, ?, ?, ?)"
@@ -38,7 +40,9 @@ class Prepared(NamedTuple):
     """`interaction_id` missing when the waits are as before."""
 
     interaction_id: str | None
-    waits: Sequence[tuple[Any, ...]]
+    began: Sequence[tuple[Any, ...]]
+    ended: Sequence[str]
+    over: bool
     mail: MailRow | None
     taken: Sequence[int]
 
@@ -47,16 +51,19 @@ def prepare(batch: Batch, encode: Callable[[Any], str]) -> Prepared | None:
     if batch.waits is None and batch.mail is None and not batch.taken:
         return None
     about = batch.interaction.interaction_id if batch.waits is not None and batch.interaction is not None else None
-    waits = [(*wait[:-1], encode(wait.question)) for wait in batch.waits or ()]
-    return Prepared(about, waits, batch.mail, batch.taken)
+    change = batch.waits or WaitsChange()
+    began = [(*wait[:-1], encode(wait.question)) for wait in change.began]
+    return Prepared(about, began, change.ended, change.over, batch.mail, batch.taken)
 
 
 def write(cursor: sqlite3.Cursor, prepared: Prepared, first_seq: int, number: Callable[[str], int]) -> None:
     """Inside of the transaction that appends the batch's events, the first of which is `first_seq`."""
     if prepared.interaction_id is not None:
         interaction = number(prepared.interaction_id)
-        cursor.execute(_FORGET_WAITS, (interaction,))
-        for _, thread_id, *rest in prepared.waits:
+        if prepared.over:
+            cursor.execute(_FORGET_WAITS, (interaction,))
+        cursor.executemany(_FORGET_WAIT, [(interaction, step_id) for step_id in prepared.ended])
+        for _, thread_id, *rest in prepared.began:
             cursor.execute(_INSERT_WAIT, (interaction, number(thread_id), *rest))
     if prepared.mail is not None:
         seq, thread_id, kind, correlation, until = prepared.mail
@@ -83,12 +90,16 @@ class Remembered:
     """The same without a disk, for the store in memory."""
 
     def __init__(self) -> None:
-        self.waits: dict[str, list[tuple[Any, ...]]] = {}
+        self.waits: dict[tuple[str, str], tuple[Any, ...]] = {}
         self.mail: dict[int, MailRow] = {}
 
     def write(self, prepared: Prepared, first_seq: int) -> None:
         if prepared.interaction_id is not None:
-            self.waits[prepared.interaction_id] = list(prepared.waits)
+            about = prepared.interaction_id
+            ended = [key for key in self.waits if key[0] == about and (prepared.over or key[1] in prepared.ended)]
+            for key in ended:
+                del self.waits[key]
+            self.waits |= {(about, row[2]): row for row in prepared.began}
         if prepared.mail is not None:
             seq = prepared.mail.seq or first_seq
             self.mail[seq] = prepared.mail._replace(seq=seq)

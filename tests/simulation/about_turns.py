@@ -81,7 +81,7 @@ def the_list_says_what_the_journal_says(history: History) -> Iterator[str]:
         true = (state.state, state.intent, state.answer, state.ended_at, tuple(state.waiting), state.resting)
         if said != true:
             yield f"{interaction_id} is listed as {said}, and is {true}"
-        if history.waits.get(interaction_id, []) != list(state.waiting):
+        if sorted(history.waits.get(interaction_id, [])) != sorted(state.waiting):
             yield f"{interaction_id} waits for {list(state.waiting)}, and the table says {history.waits}"
 
 

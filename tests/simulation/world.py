@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 LONGEST_S = 1_000_000
 """Simulated seconds after which whoever still waits waits in vain."""
 
-PATIENCE_S = 300
-"""More than any backoff, timeout or wait of a scenario."""
+PATIENCE_S = 1_000
+"""More than all attempts, backoffs and waits of a scenario take in a row."""
 
 ROUNDS = 40
 ACTIONS = Actions()
@@ -61,6 +61,7 @@ class World:
         self.threads: dict[str, str] = {}
         self.first_said: dict[str, str | None] = {}
         """The thread that each request named when it was first made; missing in it: none."""
+        self.waits: dict[str, list[str]] = {}
         self.life: Life
 
     async def run(self) -> None:
@@ -75,6 +76,8 @@ class World:
                         clients.start_soon(operation.happen, self)
                 self._clear_up()
                 await self._settle()
+                for row in await self.kept.reader.waits():
+                    self.waits.setdefault(row.interaction_id, []).append(row.step_id)
                 nursery.cancel_scope.cancel()
         if limit.cancelled_caught:
             self.testimony.complaints.append("somebody waited for ever")
@@ -96,9 +99,8 @@ class World:
         journal = self.kept.journal
         events = [event._replace(data=from_json(text)) for event, text in journal.stored]
         loaded = {digest: from_json(content) for digest, content in self.references.contents.items()}
-        waits = {name: [row[2] for row in rows] for name, rows in journal.waiting.waits.items() if rows}
         about = self.scenario
-        return History(events, self.testimony, journal.interactions, loaded, about.slots, about.policy, waits)
+        return History(events, self.testimony, journal.interactions, loaded, about.slots, about.policy, self.waits)
 
     # --- what clients do ----------------------------------------------------------------------------------------
 
@@ -166,12 +168,12 @@ class World:
     async def _look_for_mail(self, key: tuple[str, str]) -> None:
         """What has come before it was waited for must have been given to whoever waits now."""
         question = self.testimony.questions.get(key)
-        if question is None or question["kind"] != "event" or not self.kept.journal.waiting.mail:
+        if question is None or question["kind"] != "event" or not await self.kept.reader.mail():
             return
         await trio.sleep(1)
         question = self.testimony.questions.get(key)
         thread_id = self.kept.journal.interactions[key[0]].thread_id
-        for mail in self.kept.journal.waiting.mail.values():
+        for mail in await self.kept.reader.mail():
             fits = question and question["event_kind"] == mail.kind and mail.thread_id in {"", thread_id}
             if fits and question.get("correlation") in {None, mail.correlation} and self.life.on:
                 self.testimony.complaints.append(f"{key} waits for the event {mail.seq}, which has come")

@@ -1,8 +1,7 @@
 """Do the fake store and the real one keep the same promises?"""
 
 import math
-from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -11,18 +10,8 @@ import trio
 from orchestrald.core.events import Event
 from orchestrald.errors import InternalError, StoreError
 from orchestrald.store.base import Batch
-from orchestrald.store.memory import MemoryStore
-from orchestrald.store.sqlite import open_store
+from store.both import both_stores  # noqa: F401  a fixture
 from store.samples import batch, event, interaction, request, thread
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Any]:
-    if request.param == "memory":
-        yield MemoryStore()
-        return
-    async with open_store(tmp_path / "store.db", durability="process_crash") as opened:
-        yield opened
 
 
 async def test_events_are_numbered_from_one_without_a_gap(store: Any) -> None:

@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +11,11 @@ from orchestrald.core.events import Event
 from orchestrald.errors import StoreError
 from orchestrald.store.base import Batch
 from orchestrald.store.base_kept import KeyRow, ReferenceRow, ValueRow
-from orchestrald.store.memory import MemoryStore
 from orchestrald.store.sqlite import open_store
+from store.both import both_stores  # noqa: F401  a fixture
 from store.samples import event, interaction
 
 A, B = (f"sha256:{letter * 64}" for letter in "ab")
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Any]:
-    if request.param == "memory":
-        yield MemoryStore()
-        return
-    async with open_store(tmp_path / "store.db", durability="process_crash") as opened:
-        yield opened
 
 
 def kept(key: str, value: Any, scope: str = "thread", at: int = 1, **rest: Any) -> Event:

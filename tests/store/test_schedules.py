@@ -1,7 +1,5 @@
 """Do both stores remember schedules, and the files that they have dealt with?"""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,17 +7,7 @@ import pytest
 from orchestrald.core.events import Event
 from orchestrald.errors import StoreError
 from orchestrald.store.base import Batch, ScheduleChange, ScheduleRow
-from orchestrald.store.memory import MemoryStore
-from orchestrald.store.sqlite import open_store
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Any]:
-    if request.param == "memory":
-        yield MemoryStore()
-        return
-    async with open_store(tmp_path / "store.db", durability="process_crash") as opened:
-        yield opened
+from store.both import both_stores  # noqa: F401  a fixture
 
 
 def schedule(schedule_id: str = "sch_1", **rest: Any) -> ScheduleRow:

@@ -28,8 +28,10 @@ def check_steps(events: list[Event]) -> None:
             continue
         step, kind = (event["interaction_id"], event["step_id"]), event["type"]
         if kind == "step.reset":
-            del ended[step]
-            attempts[step] = 0
+            items = [other for other in ended if other[0] == step[0] and other[1].startswith(f"{step[1]}[")]
+            for again in (step, *items):
+                del ended[again]
+                attempts[again] = 0
             continue
         replaced = kind == "step.superseded" and ended.get(step) in {"step.failed", "step.skipped"}
         assert step not in ended or replaced or kind == "step.violation", f"{step} has {kind} after {ended[step]}"
