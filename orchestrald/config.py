@@ -238,6 +238,7 @@ def gate(config: Config, specs: Mapping[str, ActionSpec]) -> Rules:
         unattended=said.unattended,
         expires_us=None if said.expires is None else int(said.expires * 1_000_000),
         policies={name: _policy(config, spec) for name, spec in specs.items()},
+        declared={name: (spec.approval, spec.effects) for name, spec in specs.items()},
     )
 
 

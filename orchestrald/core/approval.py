@@ -66,24 +66,36 @@ class Gate(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """A gate from plain data. `auto` says which actions with `approval: auto` are asked about where no rule speaks."""
+    """A gate from plain data. `auto` says which actions with `approval: auto` are asked about where no rule speaks.
+
+    `declared` is (approval, effects) of the actions in force: a plan holds those of its time, and the stricter counts.
+    """
 
     rules: Sequence[Rule] = ()
     auto: Literal["never", "destructive", "always"] = "never"
     unattended: Literal["queue", "deny"] = "queue"
     expires_us: int | None = None
     policies: Mapping[str, str] = field(default_factory=dict)
+    declared: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def verdict(self, action: str, approval: str, effects: str, params: Mapping[str, Any]) -> Verdict:
         for word in _STRICTEST_FIRST:
             for rule in self.rules:
                 if rule.word == word and rule.fits(action, params):
                     return Verdict(word, str(rule), rule=True)
+        approval, effects = self._stricter(action, approval, effects)
         if approval == "always":
             return Verdict("ask", f"{action} may only run with a person's approval")
         if approval == "auto" and (self.auto == "always" or (self.auto == "destructive" and effects == "destructive")):
             return Verdict("ask", f"{action} is {effects}, and approvals.auto is {self.auto}")
         return Verdict("allow")
+
+    def _stricter(self, action: str, approval: str, effects: str) -> tuple[str, str]:
+        now = self.declared.get(action, (approval, effects))
+        return (
+            max(approval, now[0], key=("never", "auto", "always").index),
+            max(effects, now[1], key=("read", "write", "destructive").index),
+        )
 
     def policy(self, action: str) -> str:
         return self.policies.get(action, "")

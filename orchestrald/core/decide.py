@@ -16,7 +16,7 @@ from orchestrald.core import inputs as i
 from orchestrald.core import questions, steering
 from orchestrald.core.approval import NO_RULES, Gate
 from orchestrald.core.binding import parameters
-from orchestrald.core.effects import Explain, Log, SetTimer
+from orchestrald.core.effects import Explain, SetTimer
 from orchestrald.core.interaction import Interaction, Run
 from orchestrald.core.model import Failure
 from orchestrald.core.retry import delay_us, may_retry
@@ -72,7 +72,7 @@ def _plan_merged(turn: Turn) -> None:
 
 
 def _may_still_start(state: Interaction) -> bool:
-    return state.next_ready() is not None or any(state.held.values())
+    return state.next_ready() is not None or any(state.next_held(action) for action in list(state.held))
 
 
 def _explain(turn: Turn, status: str) -> None:
@@ -292,30 +292,12 @@ def _recovered(turn: Turn, it: i.Recovered) -> None:
         else:
             turn.plan(state.intent, state.replanning, failed.failure if failed else None)
     for run in list(state.runs.values()):
-        if run.state is S.RUNNING and run.children is None:
-            _interrupted(turn, run)
-        elif run.state is S.INTERRUPTED:
-            _after_interruption(turn, run)
-        elif run.state in {S.RETRYING, S.WAITING} and run.due_at is not None:
-            turn.ask(SetTimer(run.id, run.due_at))
-        elif run.state is S.FAILED and run.parent is None and run.id != state.replanning:
+        steering.take_up(turn, run)
+        if run.state is S.FAILED and run.parent is None and run.id != state.replanning:
             if steering.holds_back(state, run):
                 turn.after_failure(run)
         elif run.children is not None:
             turn.gather(run)
-
-
-def _interrupted(turn: Turn, run: Run) -> None:
-    turn.emit("step.interrupted", {"attempt": run.attempt}, run.id)
-    _after_interruption(turn, run)
-
-
-def _after_interruption(turn: Turn, run: Run) -> None:
-    if turn.state.state is I.CANCELLING:
-        turn.emit("step.cancelled", {}, run.id)
-    elif not run.node.idempotent:
-        turn.wait(run, questions.about_interruption(run))
-        turn.ask(Log("warning", f"{run.id} was interrupted and may not be repeated: it waits for a decision"))
 
 
 def _explained(turn: Turn, it: i.Explained) -> None:

@@ -73,7 +73,7 @@ TYPES: dict[str, Type] = {
     "step.started": Type(_TRACE, "an attempt begins: attempt"),
     "step.expanded": Type(_TRACE, "a for_each became that many items: count"),
     "step.succeeded": Type(_TRACE, "an attempt ended well: output or stored, ms, event?"),
-    "step.failed": Type(_TRACE, "the step ended badly: error, attempt"),
+    "step.failed": Type(_TRACE, "the step ended badly: error, attempt, event?"),
     "step.retrying": Type(_TRACE, "an attempt failed and another follows: error, attempt, due_at"),
     "step.waiting": Type(_TRACE, "the step waits for an answer: question"),
     "step.answered": Type(_TRACE, "somebody answered: answer, by"),

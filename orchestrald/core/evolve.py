@@ -204,6 +204,7 @@ def _expanded(state: Interaction, run: Run, data: Data, at: int) -> None:
         state.runs[child.id] = child
     state.unfinished += run.open_children
     for child in run.children[: run.node.max_parallel]:
+        run.let_in += 1
         state.push(child)
 
 
@@ -355,12 +356,15 @@ def _finish(state: Interaction, run: Run, at: int) -> None:
     if parent is None:
         return
     parent.open_children -= 1
-    limit, children = run.node.max_parallel, parent.children or ()
-    if limit is not None and parent.state is StepState.RUNNING:
-        # A finished child makes room for the first one that was held back when the step was expanded.
-        following = limit + len(children) - parent.open_children - 1
-        if following < len(children):
-            state.push(children[following])
+    children = parent.children or []
+    # A finished item that had been let in makes room for the next one; one that was skipped before it was, makes none.
+    if parent.state is StepState.RUNNING and run.order[1] < parent.let_in:
+        while parent.let_in < len(children):
+            following = children[parent.let_in]
+            parent.let_in += 1
+            if not following.finished:
+                state.push(following)
+                break
 
 
 def _satisfy(state: Interaction, run: Run, at: int) -> None:

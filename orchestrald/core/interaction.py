@@ -19,10 +19,10 @@ class Run:
     """The life of one step, or of one item of a `for_each` step (then `parent` and `item` are set).
 
     `output` missing (None) on a finished step means it left nothing: it was skipped, or it failed. `unmet` counts the
-    dependencies that have not yet ended well; at 0 the step may start. `queued` is the number of its
-    place among those that may start now, 0 when it has none; `retries` is how many attempts failed and were followed by
-    another. `consent` is the question that `approval` answers. `revision` counts deliberate re-runs: with the
-    interaction and step ids it is the idempotency key.
+    dependencies that have not yet ended well; at 0 the step may start. `queued` is the number of its place among those
+    that may start now, 0 when it has none; `let_in` is how many of its items have had one. `retries` is how many
+    attempts failed and were followed by another. `consent` is the question that `approval` answers. `revision` counts
+    deliberate re-runs: with the interaction and step ids it is the idempotency key.
     """
 
     id: str
@@ -49,6 +49,7 @@ class Run:
     item: Any = None
     children: "list[Run] | None" = None
     open_children: int = 0
+    let_in: int = 0
     queued: int = 0
     retries: int = 0
 
@@ -138,7 +139,7 @@ class Interaction:
     planning_failure: Failure | None = None
     proposed: Graph | None = None
     loaded: dict[str, Any] = field(default_factory=dict)
-    held: dict[str, list[tuple[tuple[int, int], Run]]] = field(default_factory=dict)
+    held: dict[str, list[tuple[tuple[int, int], int, Run]]] = field(default_factory=dict)
 
     @property
     def final(self) -> bool:
@@ -168,6 +169,21 @@ class Interaction:
 
     def pop_ready(self) -> Run:
         return heappop(self.ready)[2]
+
+    def hold(self, run: Run) -> None:
+        """Its action is at its limit: it keeps its place, beside the siblings that it must not hold up."""
+        heappush(self.held.setdefault(run.node.action, []), (run.order, run.queued, run))
+
+    def next_held(self, action: str) -> Run | None:
+        """The first step of this action that is held back and may still start, as `next_ready`."""
+        heap = self.held.get(action, [])
+        while heap:
+            _, place, run = heap[0]
+            if run.queued == place and run.state in _STARTABLE:
+                return run
+            heappop(heap)
+        self.held.pop(action, None)
+        return None
 
     def facts(self) -> dict[str, Any]:
         return {

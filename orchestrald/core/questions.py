@@ -89,13 +89,22 @@ def of_wait_step(run: Run, params: dict[str, Any], at: int) -> Question:
             raise ValueError(f"the answer's schema cannot be used: {problems[0]}")
         return Question("input", prompt, schema=asked, due_at=due_at)
     if run.node.kind == "wait_event":
-        kind = str(params.get("kind") or params.get("event_type") or "*")
-        correlation = params.get("correlation")
-        if correlation is not None and not isinstance(correlation, str):
-            correlation = json.dumps(correlation, sort_keys=True)
-        prompt = f"Waiting for the event {kind}."
-        return Question("event", prompt, event_kind=kind, correlation=correlation, due_at=due_at)
+        return _of_event(params, due_at)
     return Question("until", "Waiting for a moment.", due_at=_moment(params, at))
+
+
+def _of_event(params: dict[str, Any], due_at: int | None) -> Question:
+    """Raises ValueError for a kind or a correlation that came to nothing: it would take what is somebody else's."""
+    named = next((name for name in ("kind", "event_type") if name in params), None)
+    kind = "*" if named is None else params[named]
+    if not isinstance(kind, str) or not kind:
+        raise ValueError(f"the kind of event to wait for must be a text, and is {kind!r}")
+    correlation = params.get("correlation")
+    if "correlation" in params and correlation is None:
+        raise ValueError("the correlation to wait for has no value")
+    if correlation is not None and not isinstance(correlation, str):
+        correlation = json.dumps(correlation, sort_keys=True)
+    return Question("event", f"Waiting for the event {kind}.", event_kind=kind, correlation=correlation, due_at=due_at)
 
 
 def _moment(params: dict[str, Any], at: int) -> int:

@@ -5,8 +5,6 @@ once. An action needs a slot: `Slots` says whether the daemon, this interaction 
 A step that its own action holds back does not hold back a sibling of another action.
 """
 
-from heapq import heappop, heappush
-
 from orchestrald.core import questions
 from orchestrald.core.binding import items, lookup, oversize, parameters
 from orchestrald.core.conditions import holds
@@ -35,20 +33,16 @@ def start_ready(turn: Turn) -> None:
         else:
             state.pop_ready()
             if not _start(turn, run):
-                heappush(state.held.setdefault(run.node.action, []), (run.order, run))
+                state.hold(run)
 
 
 def _start_held(turn: Turn) -> None:
     """Give the actions that were at their own limit another try, one step at a time."""
     state = turn.state
-    for action, heap in list(state.held.items()):
-        while heap and turn.slots.has_room(state.running):
-            run = heap[0][1]
-            if not run.finished and not _start(turn, run):
+    for action in list(state.held):
+        while (run := state.next_held(action)) is not None and turn.slots.has_room(state.running):
+            if not _start(turn, run):
                 break
-            heappop(heap)
-        if not heap:
-            del state.held[action]
 
 
 def _start(turn: Turn, run: Run) -> bool:
@@ -103,7 +97,7 @@ def _expand(turn: Turn, run: Run) -> None:
     if node.for_each is None:
         # Only `when` made us look at it; it starts like any other step, in its turn.
         if not turn.slots.has_room(turn.state.running) or not _start(turn, run):
-            heappush(turn.state.held.setdefault(node.action, []), (run.order, run))
+            turn.state.hold(run)
         return
     try:
         count = len(items(turn.state, run))

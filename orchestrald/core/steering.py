@@ -5,7 +5,8 @@ Retrying is deliberate: the steps get a new revision, so a plugin sees another i
 """
 
 from orchestrald.core import inputs as i
-from orchestrald.core.effects import StopAction
+from orchestrald.core import questions
+from orchestrald.core.effects import Log, SetTimer, StopAction
 from orchestrald.core.graph import Graph
 from orchestrald.core.interaction import Interaction, Run
 from orchestrald.core.states import InteractionState as I
@@ -42,7 +43,8 @@ def admitted(turn: Turn, it: i.Admitted) -> None:
 
 
 def merged(turn: Turn, it: i.Merged) -> None:
-    if turn.state.state not in _MERGEABLE or turn.state.explaining:
+    if turn.state.state not in _MERGEABLE or turn.state.explaining or turn.state.graph is None:
+        # Without a plan of its own it may fail before it looks at anything else.
         turn.refuse("wrong_state", f"the interaction is {turn.state.state}: nothing can join it")
         return
     turn.emit("interaction.merged", {"intent": it.intent, "by": it.by})
@@ -117,14 +119,15 @@ def retry(turn: Turn, it: i.RetryRequested) -> None:
         turn.refuse("not_found", f"{it.from_step} is {what}")
         return
     again = _again(state, it.from_step)
-    busy = next((run.id for run in again if run.state in _BUSY), "")
+    busy = "" if state.final else next((run.id for run in again if run.state in _BUSY), "")
     if busy:
         turn.refuse("wrong_state", f"step {busy} is {state.runs[busy].state}: wait for it, answer it, or cancel")
         return
-    if it.from_step and not any(run.finished for run in again):
+    given_up = state.final and state.unfinished
+    if it.from_step and not given_up and not any(run.finished for run in again):
         turn.refuse("wrong_state", f"step {it.from_step} has not run yet")
         return
-    if not again and not state.unplanned:
+    if not again and not state.unplanned and not given_up:
         turn.refuse("wrong_state", "nothing has failed: name the step to retry from")
         return
     _reopen(turn, it)
@@ -148,6 +151,26 @@ def _retry_from_the_start(turn: Turn, it: i.RetryRequested) -> None:
 def _reopen(turn: Turn, it: i.RetryRequested) -> None:
     if turn.state.final:
         turn.emit("interaction.reopened", {"by": it.by, **({"from": it.from_step} if it.from_step else {})})
+        for run in list(turn.state.runs.values()):  # it may have been given up in the middle, by a bug of ours
+            take_up(turn, run)
+
+
+def take_up(turn: Turn, run: Run) -> None:
+    """Nobody is behind the step any more: run it again if that may be done unasked, else ask; set its timer again."""
+    if run.state is S.RUNNING and run.children is None:
+        turn.emit("step.interrupted", {"attempt": run.attempt}, run.id)
+    if run.state is S.INTERRUPTED:
+        _after_interruption(turn, run)
+    elif run.state in {S.RETRYING, S.WAITING} and run.due_at is not None:
+        turn.ask(SetTimer(run.id, run.due_at))
+
+
+def _after_interruption(turn: Turn, run: Run) -> None:
+    if turn.state.state is I.CANCELLING:
+        turn.emit("step.cancelled", {}, run.id)
+    elif not run.node.idempotent:
+        turn.wait(run, questions.about_interruption(run))
+        turn.ask(Log("warning", f"{run.id} was interrupted and may not be repeated: it waits for a decision"))
 
 
 def _again(state: Interaction, from_step: str) -> list[Run]:

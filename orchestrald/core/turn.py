@@ -69,7 +69,7 @@ class Turn:
         """End a step well, with what it stored and what it remembers; or badly, if that cannot be remembered."""
         written = kept(run.node.remember, output) if run.node.remember and run.parent is None else []
         if isinstance(written, Failure):
-            self.fail_step(run, written)
+            self.fail_step(run, written, event=data.get("event"))
             return
         for about in artifacts:
             self.emit("artifact.stored", about, run.id)
@@ -79,9 +79,13 @@ class Turn:
         if run.parent is not None:
             self.gather(run.parent)
 
-    def fail_step(self, run: Run, failure: Failure) -> None:
-        """End a step badly, and see to everything downstream of it: it can never get what it waits for."""
-        self.emit("step.failed", {"error": failure.to_json(), "attempt": run.attempt}, run.id)
+    def fail_step(self, run: Run, failure: Failure, *, event: int | None = None) -> None:
+        """End a step badly, and see to everything downstream of it: it can never get what it waits for.
+
+        `event` is the external event that it has taken all the same.
+        """
+        data = {"error": failure.to_json(), "attempt": run.attempt}
+        self.emit("step.failed", data if event is None else {**data, "event": event}, run.id)
         if run.parent is None:
             self.after_failure(run)
         else:

@@ -229,7 +229,7 @@ class Actor:
         shown = row(state) if stale or self.recovered else None
         self._rested, self.recovered = state.resting, False
         thread = next((_thread(event) for event in events if event.type == "thread.created"), None)
-        taken = [event.data["event"] for event in events if event.type == "step.succeeded" and "event" in event.data]
+        taken = [event.data["event"] for event in events if event.type in _TAKING and "event" in event.data]
         committed = await self._journal.append(Batch(events, shown, thread, request, waits, taken=taken))
         if committed:
             self.last_seq = committed[-1].seq
@@ -270,6 +270,8 @@ class Actor:
             return self.state.state is InteractionState.PAUSED
         return any(run.question is not None and run.question.kind != "until" for run in self.state.waiting.values())
 
+
+_TAKING = frozenset({"step.succeeded", "step.failed"})
 
 _SHOWN = frozenset(
     {

@@ -365,7 +365,8 @@ class Engine:
                     raise NotFound(f"There is no interaction {interaction_id}.")
                 state = await hydrate(events, self.references)
                 actor = self.adopt(interaction_id, state)
-                actor.last_seq = events[-1].seq
+                # What was given up in the middle left steps that wait, and no rows that say so.
+                actor.last_seq, actor.recovered = events[-1].seq, state.final
                 return actor
             finally:
                 del self._waking[interaction_id]
@@ -417,7 +418,9 @@ class Engine:
 
 
 def _standing(state: Interaction) -> Standing:
-    return Standing(state.id, standing_of(state.state), state.created_at, state.interrupts)
+    # What was paused in the middle of a step is active until the step is over: its processes are there.
+    standing = "active" if state.state is InteractionState.PAUSED and state.running else standing_of(state.state)
+    return Standing(state.id, standing, state.created_at, state.interrupts)
 
 
 _REFUSALS: dict[str, type[OrchestralError]] = {

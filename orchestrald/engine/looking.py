@@ -67,13 +67,15 @@ class Looking:
             if actor.lost:
                 raise InternalError() if actor.broken else self._host.ended()
             return actor.state.final or actor.waits_for_somebody
+        stirring = self._stirring.setdefault(interaction_id, trio.Event())  # before we look: it may stir meanwhile
         await self.refuse_if_stopped(interaction_id)
         known = await self._reader.interaction(interaction_id)
-        if interaction_id in self._host.live:
+        if interaction_id in self._host.live or stirring.is_set():
             return False
         if known is None or not self._stirs_by_itself(known):
+            self.stir(interaction_id)  # nothing is to come: whoever else waits sees the same
             return True
-        await self._stirring.setdefault(interaction_id, trio.Event()).wait()
+        await stirring.wait()
         return False
 
     def _stirs_by_itself(self, known: InteractionRow) -> bool:

@@ -38,7 +38,10 @@ class Requests:
         when the client goes, so it must come to its end by itself.
         """
         if request_id is None:
-            return await serve(None)
+            # What was begun comes to its end without its client, too: half of it may be durable already.
+            with trio.CancelScope(shield=True):
+                answer = await serve(None)
+            return answer
         key = (by, method, request_id)
         while key in self._under_way:
             await self._under_way[key].wait()

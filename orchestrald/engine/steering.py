@@ -101,6 +101,8 @@ class Steering:
         if thread is not None and thread.archived_at is not None:
             raise WrongState(f"The thread {state.thread_id} is archived.", hint="Unarchive it first.")
         situation = self._threads.situation(state.thread_id, state.intent, "retry", state.by)
+        if len(situation.alive) - len(situation.queued) >= situation.limit:
+            raise Rejected(f"Not retried: {situation.limit} interactions of this thread are unfinished.")
         if situation.active and not self._submissions.runs_beside(thread):
             raise Rejected(f"Not retried: {situation.active[-1]} is active in this thread.")
 

@@ -131,6 +131,8 @@ class Submissions:
         while True:
             if (answered := await self._answer(asked, thread_id, remember)) is not None:
                 return answered
+            if thread_id in self._threads.archived:
+                raise _archived(thread_id)
             situation = self._threads.situation(thread_id, asked.intent, asked.source, asked.by)
             name = policy or thread.policy or self._policies.default
             decision = self._decide(name if merging else "queue", situation)
@@ -140,7 +142,7 @@ class Submissions:
                 merged = await self._merge(asked, decision.interaction_id, remember)
                 if merged is not None:
                     return merged
-                merging = False  # it has ended meanwhile, or is being cancelled: look again, and wait behind it
+                merging = False  # it has no plan yet or no more, or is of another kind: wait behind it
                 continue
             queued, cancel = (name, decision.cancel) if isinstance(decision, Queue) else (None, ())
             return await self._start(asked, named, thread_id, queued, cancel, remember, behind=situation.active)
@@ -166,7 +168,7 @@ class Submissions:
         if thread is None:
             raise NotFound(f"There is no thread {thread_id}.")
         if thread.archived_at is not None:
-            raise WrongState(f"The thread {thread_id} is archived.", hint="Unarchive it, or use another thread.")
+            raise _archived(thread_id)
         return thread
 
     async def _start(
@@ -241,6 +243,8 @@ class Submissions:
             raise WrongState("A plan cannot be merged into another.", hint="Give an intent, or another policy.")
         try:
             actor = await self._host.wake(interaction_id)
+            if (asked.workspace, asked.unattended) != (actor.state.workspace, actor.state.unattended):
+                return None  # its steps would see other files, or ask a person where nobody was to be asked
             row = None if remember is None else lambda state: remember(state, "merged", "")
             await self._host.ask(actor, Merged(self._clock.now(), asked.intent, asked.by), row)
         except WrongState:
@@ -274,6 +278,10 @@ class Submissions:
         event = Event("input.rejected", data, thread_id, at=self._clock.now())
         (recorded,) = await self._journal.append(Batch([event]))
         raise Rejected(f"Not started: {reason}.", data={"thread_id": thread_id, "seq": recorded.seq})
+
+
+def _archived(thread_id: str) -> WrongState:
+    return WrongState(f"The thread {thread_id} is archived.", hint="Unarchive it, or use another thread.")
 
 
 _ANSWERABLE = frozenset({"input", "clarification"})

@@ -26,6 +26,8 @@ class Threads:
         self.limit = limit
         self.changing = trio.Lock()
         """Held while a thread's row is read, changed and written: of two changes at once none is lost."""
+        self.archived: set[str] = set()
+        """Those that are being put away, or were since the start: for whoever read a row just before."""
         self._alive: dict[str, dict[str, Standing]] = {}
 
     def put(self, thread_id: str, standing: Standing) -> bool:
@@ -57,6 +59,8 @@ class Threads:
         thread = self._alive.get(thread_id, {})
         queued = [each for each in thread.values() if each.state == "queued"]
         if not queued or any(each.state == "active" for each in thread.values()):
+            return None
+        if len(thread) - len(queued) >= self.limit:
             return None
         first = min(queued, key=lambda each: (each.created_at, each.interaction_id))
         if any(each in thread for each in first.interrupts):

@@ -275,3 +275,14 @@ def test_title_metadata_and_archive_of_a_thread_are_as_they_were_after_a_kill(pl
     assert made["thread_id"] not in listed
     place.call("thread.archive", thread_id=made["thread_id"], archived=False)
     assert over(place, put(place, hold(), thread_id=made["thread_id"])["interaction_id"])["state"] == "completed"
+
+
+def test_metadata_and_labels_are_bounded_and_what_was_there_stays(place: Daemon):
+    made = place.call("thread.create", title="small", metadata={"a": 1})
+    for words in ({"b": "x" * 20_000}, {f"k{i}": i for i in range(101)}):
+        with pytest.raises(Refused) as refused:
+            place.call("thread.update", thread_id=made["thread_id"], metadata=words)
+        assert refused.value.kind == "invalid_params"
+    assert place.call("thread.get", thread_id=made["thread_id"])["metadata"] == {"a": 1}
+    with pytest.raises(Refused):
+        place.call("interaction.submit", intent="say hi", labels={"k": "x" * 5_000})

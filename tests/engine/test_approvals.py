@@ -152,3 +152,15 @@ async def test_a_retry_by_a_person_asks_again(rig: Rig, autojump_clock: MockCloc
         state = await decide(rig, await rig.run(step("a", "guarded")))
         await engine.retry(state.id, "a", "uid:0")
         assert (await rig.end_of(state.id)).state == "waiting"
+
+
+async def test_an_action_that_has_become_stricter_is_asked_about_in_plans_of_before(
+    rig: Rig, autojump_clock: MockClock
+):
+    change = under(rig)
+    async with rig.running() as engine:
+        state = await rig.run({"id": "p", "kind": "wait_user"}, step("a", "once", depends_on=["p"]))
+        change(Rules(declared={"once": ("always", "destructive")}))
+        await engine.answer(state.id, "p", "go on", "uid:0")
+        state = await rig.end_of(state.id)
+        assert state.state == "waiting" and question(state).kind == "approval"

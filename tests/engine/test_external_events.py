@@ -190,3 +190,26 @@ async def test_an_interaction_that_is_being_cancelled_leaves_the_event_to_anothe
         await wait_all_tasks_blocked()
         assert (await rig.look(other.id))[0].state == "completed"
         assert (await rig.end_of(doomed.id)).state == "cancelled"
+
+
+@pytest.mark.parametrize("params", [{"correlation": "{{p}}"}, {"kind": "{{p}}"}, {"kind": ""}, {"kind": 7}])
+async def test_a_kind_or_correlation_that_comes_to_nothing_takes_nothing(
+    rig: Rig, autojump_clock: MockClock, params: dict[str, Any]
+):
+    async with rig.running() as engine:
+        state = await rig.run(
+            {"id": "p", "kind": "wait_user"},
+            {"id": "w", "kind": "wait_event", "params": {"kind": "payment", **params}, "depends_on": ["p"]},
+        )
+        await engine.skip(state.id, "p", None, "uid:0")
+        state = await rig.end_of(state.id)
+    assert state.state == "failed" and state.runs["w"].failure is not None
+
+
+async def test_an_event_that_a_step_took_and_could_not_remember_is_taken(rig: Rig, autojump_clock: MockClock):
+    async with rig.running():
+        state = await rig.run({**awaits(), "remember": {"thread.x": "payload.missing"}})
+        await emit(rig, payload={"n": 1})
+        await wait_all_tasks_blocked()
+        assert (await rig.look(state.id))[0].state == "failed"
+    assert rig.store.journal.waiting.mail == {}

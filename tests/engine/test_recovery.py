@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import trio
-from trio.testing import MockClock
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from orchestrald.core.model import ActionSpec, Retry
 from orchestrald.runner.base import Attempt, Observer, Outcome, Succeeded
@@ -219,3 +219,25 @@ async def test_many_interactions_are_recovered_side_by_side(rig: Rig, autojump_c
             assert (await rig.end_of(interaction_id)).state == "completed"
         assert engine.slots.running == 0
     assert [event.seq for event in rig.events] == list(range(1, len(rig.events) + 1))
+
+
+async def test_what_an_older_version_left_waiting_is_indexed_and_goes_on(rig: Rig, autojump_clock: MockClock):
+    """Schema 1 knew neither the table of waits nor that an interaction rests."""
+    async with rig.running():
+        state = await rig.run(
+            {"id": "w", "kind": "wait_event", "params": {"kind": "ready"}},
+            {"id": "u", "kind": "wait_until", "params": {"for": "1h"}},
+            {"id": "q", "kind": "wait_user", "timeout": "2h"},
+        )
+    rig.store.journal.waiting.waits.clear()
+    row = rig.store.journal.interactions[state.id]
+    rig.store.journal.interactions[state.id] = row._replace(resting=False)
+    async with rig.running() as engine:
+        await wait_all_tasks_blocked()
+        assert not engine.live
+        assert sorted(wait.step_id for wait in await engine.reader.waits()) == ["q", "u", "w"]
+        assert rig.store.journal.interactions[state.id].resting
+        await engine.emit(kind="ready", payload=None, by="uid:0")
+        await trio.sleep(3 * 3600)
+        state, _ = await rig.look(state.id)
+    assert {run.id: run.state for run in state.by_node} == {"w": "succeeded", "u": "succeeded", "q": "failed"}

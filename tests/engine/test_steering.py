@@ -345,3 +345,84 @@ async def test_a_fork_keeps_a_value_that_a_person_gave(rig: Rig, autojump_clock:
         forked = await engine.fork(state.id, "b", {}, "uid:0")
         assert (await rig.end_of(forked.state.id)).state == "completed"
     assert [attempt.params for attempt in rig.runner.started] == [{"x": 7}, {"x": 7}]
+
+
+async def test_a_step_that_its_action_holds_back_does_not_start_with_what_a_retry_took_from_it(
+    rig: Rig, autojump_clock: MockClock
+):
+    first, again = Gate(), Gate()
+    rig.script |= {"once": [first], "work": [Succeeded({"x": 42}), again], "other": [Succeeded({})]}
+    rig.actions.limits = {"other": [("g", 1)], "once": [("g", 1)]}
+    async with rig.running() as engine:
+        state = await rig.submit(step("z", "once"), step("a"), step("b", "other", params={"v": "{{a.x}}"}))
+        await wait_all_tasks_blocked()
+        await engine.retry(state.id, "a", "uid:0")
+        first.open.set()
+        await wait_all_tasks_blocked()
+        assert [attempt.step_id for attempt in rig.runner.started].count("b") == 0
+        again.open.set()
+        assert (await rig.end_of(state.id)).state == "failed"  # the second run of `a` has no x
+    assert not [attempt for attempt in rig.runner.started if attempt.step_id == "b"]
+
+
+async def test_a_held_step_that_was_skipped_and_retried_starts_once(rig: Rig, autojump_clock: MockClock):
+    gate = Gate()
+    rig.script |= {"once": [gate]}
+    rig.actions.limits = {"other": [("g", 1)], "once": [("g", 1)]}
+    async with rig.running() as engine:
+        state = await rig.submit(step("z", "once"), step("b", "other"))
+        await wait_all_tasks_blocked()
+        await engine.skip(state.id, "b", None, "uid:0")
+        await engine.retry(state.id, "b", "uid:0")
+        gate.open.set()
+        assert (await rig.end_of(state.id)).state == "completed"
+    assert [name for name, _ in rig.attempts] == ["z", "b"]
+
+
+async def test_skipping_items_that_were_not_let_in_lets_no_more_in(rig: Rig, autojump_clock: MockClock):
+    gate = Gate()
+    rig.script["work"] = [gate]
+    async with rig.running() as engine:
+        state = await rig.submit(step("e", for_each={"items": list(range(8)), "max_parallel": 1}))
+        await gate.begun.wait()
+        for index in (1, 5, 6):
+            await engine.skip(state.id, f"e[{index}]", None, "uid:0")
+        await wait_all_tasks_blocked()
+        assert rig.attempts == [("e[0]", 1)]
+        gate.open.set()
+        assert (await rig.end_of(state.id)).state == "completed"
+    assert [name for name, _ in rig.attempts] == [f"e[{i}]" for i in (0, 2, 3, 4, 7)]
+
+
+@pytest.mark.parametrize("action", ["work", "once"])
+async def test_what_was_given_up_in_the_middle_can_be_retried(rig: Rig, autojump_clock: MockClock, action: str):
+    """A bug of ours ended it while a step ran and another waited: nobody is behind either any more."""
+    gate = Gate()
+    rig.script[action] = [gate]
+    async with rig.running() as engine:
+        state = await rig.submit(step("a", action), {"id": "q", "kind": "wait_user"})
+        await gate.begun.wait()
+        engine.live[state.id].tell(None)  # type: ignore[arg-type]  # what our own bug might
+        await wait_all_tasks_blocked()
+    gate.open.set()
+    async with rig.running() as engine:
+        assert (await rig.look(state.id))[0].state == "failed"
+        await engine.retry(state.id, None, "uid:0")
+        await wait_all_tasks_blocked()
+        waiting = [row.step_id for row in await engine.reader.waits(interaction_id=state.id)]
+        assert waiting == (["q"] if action == "work" else ["a", "q"])
+        if action == "once":
+            await engine.answer(state.id, "a", {"decision": "retry"}, "uid:0")
+        await engine.answer(state.id, "q", "yes", "uid:0")
+        assert (await rig.end_of(state.id)).state == "completed"
+
+
+async def test_a_retry_is_refused_where_its_thread_is_full(rig: Rig, autojump_clock: MockClock):
+    rig.limits = {"max_interactions_per_thread": 1}
+    async with rig.running() as engine:
+        done = await rig.run(step("a"))
+        graph = await engine.planning.accept({"steps": [{"id": "q", "kind": "wait_user"}]})
+        waiting = await engine.submit(by="uid:0", graph=graph, source="plan", thread_id=done.thread_id)
+        await rig.end_of(waiting.state.id)
+        with pytest.raises(Rejected, match="1 interactions"):
+            await engine.retry(done.id, "a", "uid:0")

@@ -10,7 +10,7 @@ from orchestrald.core.concurrency import BUILT_IN, Decision, Queue, Reject, Situ
 from orchestrald.engine.submissions import Policies, Submission
 from orchestrald.errors import Rejected, WrongState
 from orchestrald.planner.base import Proposal, Request
-from support.rig import Gate, Rig, step
+from support.rig import Gate, Rig, SlowJournal, step
 
 
 async def put(rig: Rig, thread_id: str | None, policy: str, action: str = "work", intent: str = "") -> Submission:
@@ -341,3 +341,97 @@ async def test_an_input_that_would_join_what_is_being_cancelled_waits_behind_it(
         two = await put(rig, one.state.thread_id, "merge_into_running", intent="second")
         assert two.disposition == "queued"
         assert (await rig.end_of(two.state.id)).state == "completed"
+
+
+async def test_a_client_that_hangs_up_does_not_leave_an_interruption_half_done(rig: Rig, autojump_clock: MockClock):
+    journal = SlowJournal()
+    rig.use(journal)
+    gate = Gate()
+    async with rig.running() as engine:
+        one = await first(rig, gate)
+        graph = await engine.planning.accept({"steps": [step("b")]})
+
+        async def submit(_row: Any) -> dict[str, Any]:
+            thread, policy = one.state.thread_id, "interrupt_and_start_new"
+            done = await engine.submit(by="u", graph=graph, source="plan", thread_id=thread, policy=policy)
+            return {"id": done.state.id}
+
+        journal.hold()
+        async with trio.open_nursery() as nursery:
+            with trio.CancelScope() as client:
+                nursery.start_soon(_go_on_later, journal, client)
+                await engine.requests.once("u", "interaction.submit", None, {}, submit)
+        while engine.threads.names():
+            await trio.sleep(1)
+    assert [word for _, word in ended(rig)] == ["cancelled", "completed"]
+
+
+async def _go_on_later(journal: SlowJournal, client: trio.CancelScope) -> None:
+    await wait_all_tasks_blocked()
+    client.cancel()
+    await wait_all_tasks_blocked()
+    journal.go_on()
+
+
+async def test_an_input_does_not_join_what_has_no_plan_yet_and_may_fail_before_it_looks(
+    rig: Rig, autojump_clock: MockClock
+):
+    asked = trio.Event()
+
+    class Late(TwoPlans):
+        async def propose(self, request: Request) -> Proposal:
+            await asked.wait()
+            return await super().propose(request)
+
+    rig.planner = Late()
+    async with rig.running():
+        one = await put(rig, None, "queue", intent="nonsense")
+        two = await put(rig, one.state.thread_id, "merge_into_running", intent="second")
+        assert two.disposition == "queued"
+        asked.set()
+        assert (await rig.end_of(two.state.id)).state == "completed"
+
+
+@pytest.mark.parametrize("other", [{"workspace": "/elsewhere"}, {"unattended": True}])
+async def test_an_input_does_not_join_what_works_elsewhere_or_is_attended_otherwise(
+    rig: Rig, autojump_clock: MockClock, other: dict[str, Any]
+):
+    rig.planner = TwoPlans()
+    gate = Gate()
+    rig.script["work"] = [gate]
+    async with rig.running() as engine:
+        one = await put(rig, None, "queue", intent="first")
+        await gate.begun.wait()
+        thread, policy = one.state.thread_id, "merge_into_running"
+        two = await engine.submit(by="u", intent="second", thread_id=thread, policy=policy, **other)
+        assert two.disposition == "queued"
+        gate.open.set()
+        await rig.end_of(two.state.id)
+
+
+async def test_the_limit_of_a_thread_holds_for_what_leaves_its_queue_too(rig: Rig, autojump_clock: MockClock):
+    rig.limits = {"max_interactions_per_thread": 2}
+    gate = Gate()
+    async with rig.running() as engine:
+        one = await first(rig, gate)
+        queued = [await put(rig, one.state.thread_id, "queue", "guarded") for _ in range(4)]
+        gate.open.set()
+        await wait_all_tasks_blocked()
+        assert engine.threads.counts() == {"active": 0, "waiting": 2, "queued": 2}
+        await engine.cancel(queued[0].state.id, "uid:0", "")
+        await wait_all_tasks_blocked()
+        assert engine.threads.counts() == {"active": 0, "waiting": 2, "queued": 1}
+
+
+async def test_what_is_paused_is_active_until_its_step_is_over(rig: Rig, autojump_clock: MockClock):
+    gate = Gate()
+    async with rig.running() as engine:
+        one = await first(rig, gate)
+        await engine.pause(one.state.id, "uid:0")
+        two = await put(rig, one.state.thread_id, "queue")
+        assert two.disposition == "queued"
+        await wait_all_tasks_blocked()
+        assert started(rig) == [one.state.id]
+        gate.open.set()
+        assert (await rig.end_of(two.state.id)).state == "completed"
+        assert (await rig.look(one.state.id))[0].state == "paused"

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from orchestrald.protocol.messages.shape import Id, Method, Name, Params, RequestId
+from orchestrald.protocol.messages.shape import Id, Labels, Method, Name, Params, RequestId
 
 
 class Submit(Params):
@@ -18,7 +18,7 @@ class Submit(Params):
     plan: Any = None
     thread_id: Id | None = None
     workspace: str = ""
-    labels: dict[str, str] = Field(default_factory=dict)
+    labels: Labels = Field(default_factory=dict)
     policy: Name | None = None
     unattended: bool = False
     request_id: RequestId | None = None
@@ -113,12 +113,8 @@ METHODS: dict[str, Method] = {
     "interaction.pause": Method(InteractionSteer, "start no more steps of it; what runs comes to its end", True),
     "interaction.resume": Method(InteractionSteer, "go on with a paused one", True),
     "interaction.skip": Method(InteractionSkip, "do not run a step, and give what depends on it a value", True),
-    "interaction.retry": Method(
-        InteractionRetry, "run again what failed, or from a step on, also afterwards", True
-    ),
-    "interaction.fork": Method(
-        InteractionFork, "a new one: a patched plan, the same earlier results", True
-    ),
+    "interaction.retry": Method(InteractionRetry, "run again what failed, or from a step on, also afterwards", True),
+    "interaction.fork": Method(InteractionFork, "a new one: a patched plan, the same earlier results", True),
     "interaction.respond": Method(InteractionRespond, "answer a waiting step", True),
     "interaction.graph": Method(InteractionGraph, "the DAG of an interaction with its states"),
 }

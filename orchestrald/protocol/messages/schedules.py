@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from orchestrald.protocol.messages.shape import Empty, Id, Method, Params, RequestId
+from orchestrald.protocol.messages.shape import Empty, Id, Labels, Method, Params, RequestId
 
 
 class ScheduleCreate(Params):
@@ -19,7 +19,7 @@ class ScheduleCreate(Params):
     plan: Any = None
     thread_id: Id | None = None
     workspace: str = ""
-    labels: dict[str, str] = Field(default_factory=dict)
+    labels: Labels = Field(default_factory=dict)
     misfire: Literal["once", "skip", "all"] | None = None
     request_id: RequestId | None = None
 

@@ -6,7 +6,10 @@ from pydantic import Field
 
 from orchestrald.protocol.messages.shape import Id, Method, Name, Page, Params, RequestId
 
-Metadata = Annotated[dict[str, Any], Field(max_length=100)]
+MAX_METADATA = 16 * 1024
+"""Bytes of JSON. Each change is an event, and a list shows all of it."""
+
+Metadata = Annotated[dict[Name, Any], Field(max_length=100)]
 
 
 class ThreadCreate(Params):

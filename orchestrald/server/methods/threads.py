@@ -1,8 +1,10 @@
 """Which threads are there, and what are they like?"""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from pydantic_core import to_json
 
 from orchestrald.core.dialogue import messages
 from orchestrald.core.events import Event
@@ -21,6 +23,7 @@ class Threads:
     async def thread_create(self, params: m.ThreadCreate, peer: Peer) -> Answer:
         async def serve(row: Row) -> Answer:
             self._known(params.policy)
+            _bounded(params.metadata)
             clock = self.engine.clock
             thread = ThreadRow(
                 clock.identifier("thr_"), params.title, clock.now(), params.metadata, params.policy or ""
@@ -52,8 +55,7 @@ class Threads:
     async def thread_update(self, params: m.ThreadUpdate, peer: Peer) -> Answer:
         def change(thread: ThreadRow) -> ThreadRow:
             merged = {k: v for k, v in {**thread.metadata, **params.metadata}.items() if v is not None}
-            if len(merged) > 100:
-                raise InvalidParams("metadata: a thread has at most 100 keys.")
+            _bounded(merged)
             return thread._replace(title=thread.title if params.title is None else params.title, metadata=merged)
 
         return await self._change(params, "thread.update", peer, change)
@@ -80,6 +82,10 @@ class Threads:
             async with self.engine.threads.changing:
                 before = await self._thread(params.thread_id)
                 after = change(before)
+                if after.archived_at is None:
+                    self.engine.threads.archived.discard(params.thread_id)
+                else:
+                    self.engine.threads.archived.add(params.thread_id)
                 changed = {name: value for name, value in after._asdict().items() if value != getattr(before, name)}
                 return await self._write("thread.changed", {**changed, "by": peer.by}, after, row)
 
@@ -102,6 +108,12 @@ class Threads:
         known = self.engine.submissions.policies
         if policy is not None and policy not in known:
             raise InvalidParams(f"policy: there is no policy {policy}.", hint=f"Known here: {', '.join(known)}.")
+
+
+def _bounded(metadata: Mapping[str, Any]) -> None:
+    if len(to_json(metadata)) > m.MAX_METADATA:
+        hint = "Put it into the working set (memory.set) or the reference store, and its name here."
+        raise InvalidParams(f"metadata: a thread keeps at most {m.MAX_METADATA} bytes of JSON.", hint=hint)
 
 
 def _shown(thread: ThreadRow) -> Answer:
