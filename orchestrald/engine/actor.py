@@ -23,10 +23,10 @@ from orchestrald.core.states import InteractionState
 from orchestrald.core.turn import Refusal
 from orchestrald.engine.clock import Clock
 from orchestrald.engine.letters import Letter, Remember, Reply
+from orchestrald.engine.listing import Listing
 from orchestrald.engine.slots import DaemonSlots, InteractionSlots
-from orchestrald.engine.snapshot import row, wait_row
 from orchestrald.interpreter.base import Interpreter
-from orchestrald.store.base import Appender, Batch, RequestRow, ThreadRow, WaitsChange
+from orchestrald.store.base import Appender, RequestRow, WaitsChange
 
 log = logging.getLogger("orchestrald.engine")
 
@@ -76,7 +76,7 @@ class Actor:
         self.last_seq = 0
         self.lost = False
         self.broken = False
-        self.recovered = False
+        self.listing = Listing(listed, state.resting)
         self._left = False
         self._journal = journal
         self._daemon_slots = slots
@@ -87,8 +87,6 @@ class Actor:
         self._performer = performer
         self._turn_ended = turn_ended
         self._inbox: list[Letter] = []
-        self._listed = set(listed)
-        self._rested = state.resting
         self._mail = trio.Event()
         self._turning = False
         self._unanswered: list[Reply] = []
@@ -176,7 +174,7 @@ class Actor:
                 request = letter.remember(self.state)
         slots, self._slots.taken = self._slots.taken, []
         waits = None
-        if events or request or self.recovered:
+        if events or request or self.listing.unsure:
             waits = await self._commit(events, request)
         self._perform(effects, slots)
         self._daemon_slots.turn_ends(woken_from)
@@ -223,30 +221,11 @@ class Actor:
 
     async def _commit(self, events: list[Event], request: RequestRow | None) -> WaitsChange | None:
         """Returns what changes among the steps that wait; missing when nothing does."""
-        state, waits = self.state, self._waits_changed(events)
-        stale = waits is not None or self._rested != state.resting or any(event.type in _SHOWN for event in events)
-        # After a start once in any case: the row may be of a version that knew nothing of resting.
-        shown = row(state) if stale or self.recovered else None
-        self._rested, self.recovered = state.resting, False
-        thread = next((_thread(event) for event in events if event.type == "thread.created"), None)
-        taken = [event.data["event"] for event in events if event.type in _TAKING and "event" in event.data]
-        committed = await self._journal.append(Batch(events, shown, thread, request, waits, taken=taken))
+        batch = self.listing.batch(self.state, events, request)
+        committed = await self._journal.append(batch)
         if committed:
             self.last_seq = committed[-1].seq
-        return waits
-
-    def _waits_changed(self, events: list[Event]) -> WaitsChange | None:
-        waiting = self.state.waiting
-        touched = dict.fromkeys(event.step_id for event in events if event.step_id)
-        asked = {event.step_id for event in events if event.type == "step.waiting"}
-        if self.recovered:
-            touched |= dict.fromkeys((*sorted(self._listed), *waiting))
-        began = [name for name in touched if name in waiting and (name in asked or name not in self._listed)]
-        ended = [name for name in touched if name in self._listed and name not in waiting]
-        self._listed = (self._listed | set(began)) - set(ended)
-        if not began and not ended:
-            return None
-        return WaitsChange([wait_row(self.state, waiting[name]) for name in began], ended)
+        return batch.waits
 
     def _perform(self, effects: list[Effect], slots: list[list[str]]) -> None:
         taken = iter(slots)
@@ -271,31 +250,4 @@ class Actor:
         return any(run.question is not None and run.question.kind != "until" for run in self.state.waiting.values())
 
 
-_TAKING = frozenset({"step.succeeded", "step.failed"})
-
-_SHOWN = frozenset(
-    {
-        "interaction.submitted",
-        "interaction.queued",
-        "interaction.planning",
-        "interaction.waiting",
-        "interaction.paused",
-        "interaction.resumed",
-        "interaction.reopened",
-        "interaction.cancelling",
-        "interaction.completed",
-        "interaction.failed",
-        "interaction.cancelled",
-        "plan.adopted",
-        "plan.patched",
-        "step.waiting",
-        "step.answered",
-    }
-)
-"""Events after which the listed row of the interaction is written again; others would not change what a list shows."""
-
 _ENDED = {"completed": "is completed", "failed": "has failed", "cancelled": "was cancelled"}
-
-
-def _thread(event: Event) -> ThreadRow:
-    return ThreadRow(event.thread_id, event.data.get("title", ""), event.at)

@@ -217,7 +217,7 @@ class Engine:
         doomed = {each for state, _ in found if state.state is InteractionState.QUEUED for each in state.interrupts}
         for state, last_seq in found:
             actor = self.adopt(state.id, state)
-            actor.last_seq, actor.recovered = last_seq, True
+            actor.last_seq, actor.listing.unsure = last_seq, True
             if state.id in doomed:  # first, so that nothing of it is begun again
                 actor.tell(CancelRequested(self.clock.now(), state.by, "interrupted by another input"))
             actor.tell(Recovered(self.clock.now()))
@@ -366,7 +366,7 @@ class Engine:
                 state = await hydrate(events, self.references)
                 actor = self.adopt(interaction_id, state)
                 # What was given up in the middle left steps that wait, and no rows that say so.
-                actor.last_seq, actor.recovered = events[-1].seq, state.final
+                actor.last_seq, actor.listing.unsure = events[-1].seq, state.final
                 return actor
             finally:
                 del self._waking[interaction_id]
