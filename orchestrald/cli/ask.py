@@ -99,7 +99,10 @@ def approval_lines(approval: dict[str, Any]) -> list[Line]:
             [("  $ " if i == 0 else "    ", "dim"), (text, "")]
             for i, text in enumerate(safe_lines(approval["command"]))
         ]
-    lines += value_lines("parameters", approval.get("params"))
+    if approval.get("workspace"):
+        lines.append([("  in ", "dim"), (safe(approval["workspace"]), "")])
+    if approval.get("params") is not None:
+        lines += value_lines("parameters", approval["params"])
     if approval.get("preview") is not None:
         lines += value_lines("preview", approval["preview"])
     return lines

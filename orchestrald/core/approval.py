@@ -24,7 +24,8 @@ _STRICTEST_FIRST: tuple[Word, ...] = ("deny", "ask", "allow")
 class Rule:
     """`action` is a pattern (`*`, `?`, `[abc]`), `params` are patterns by path (`options.force`): all must fit.
 
-    Empty `params` fit any. A pattern that is no text must equal the value; a parameter that is missing fits none.
+    Empty `params` fit any. A pattern that is no text must equal the value; a parameter that is missing fits none. Of a
+    list a text pattern must fit any item, in an allow rule every one.
     """
 
     word: Word
@@ -33,7 +34,9 @@ class Rule:
     reason: str = ""
 
     def fits(self, action: str, params: Mapping[str, Any]) -> bool:
-        return fnmatchcase(action, self.action) and all(_fits(params, path, p) for path, p in self.params.items())
+        return fnmatchcase(action, self.action) and all(
+            _fits(params, path, pattern, self.word) for path, pattern in self.params.items()
+        )
 
     def __str__(self) -> str:
         about = "".join(f" {path}={pattern}" for path, pattern in self.params.items())
@@ -112,7 +115,7 @@ def digest(action: str, params: dict[str, Any], policy: str = "", shown: Any = N
     return f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"
 
 
-def _fits(params: Any, path: str, pattern: Any) -> bool:
+def _fits(params: Any, path: str, pattern: Any, word: Word) -> bool:
     value = params
     for part in path.split("."):
         if isinstance(value, list) and part.isascii() and part.isdigit() and int(part) < len(value):
@@ -121,6 +124,17 @@ def _fits(params: Any, path: str, pattern: Any) -> bool:
             value = value[part]
         else:
             return False
+    if isinstance(pattern, str) and isinstance(
+        value, list
+    ):  # in doubt a rule that forbids fits, and one that allows not
+        fits = [isinstance(item, str) and fnmatchcase(item, pattern) for item in value]
+        return bool(fits) and all(fits) if word == "allow" else any(fits)
     if isinstance(pattern, str) and isinstance(value, str):
         return fnmatchcase(value, pattern)
+    if type(value) in _NUMBERS and type(pattern) in _NUMBERS:
+        return bool(value == pattern)
     return bool(type(value) is type(pattern) and value == pattern)
+
+
+_NUMBERS = (int, float)
+"""1 and 1.0 are one number to JSON Schema; true is none."""

@@ -46,7 +46,10 @@ def ask_approval(turn: Turn, run: Run, question: Question, params: dict[str, Any
     What is shown is what will run, whatever else a plugin has to say about it.
     """
     said = question.preview if isinstance(question.preview, dict) else {}
-    question = question._replace(preview={**said, "action": run.node.action, "params": params})
+    about = {"action": run.node.action, "params": params}
+    if turn.state.workspace:
+        about["workspace"] = turn.state.workspace
+    question = question._replace(preview={**said, **about})
     if turn.state.unattended and turn.gate.unattended == "deny":
         message = f"nobody is there to approve it (approvals.unattended is deny): {question.prompt}"
         turn.fail_step(run, Failure("denied", message))

@@ -174,7 +174,7 @@ class Actor:
                 request = letter.remember(self.state)
         slots, self._slots.taken = self._slots.taken, []
         waits = None
-        if events or request or self.listing.unsure:
+        if events or request or (self.listing.unsure and not self.state.final):
             waits = await self._commit(events, request)
         self._perform(effects, slots)
         self._daemon_slots.turn_ends(woken_from)

@@ -61,6 +61,7 @@ from orchestrald.errors import (
 from orchestrald.interpreter.base import Interpreter
 from orchestrald.planner.base import Planner
 from orchestrald.protocol.foreign_text import plain
+from orchestrald.protocol.strict_json import dumps
 from orchestrald.runner.base import Runner
 from orchestrald.store.base import Appender, Reader, ReferenceStore, RestingRow, WaitRow, WaitsChange
 
@@ -116,6 +117,7 @@ class Engine:
         self.max_replans = max_replans if planner.replans else 0
         self.failure: StoreError | None = None
         self.artifacts = Artifacts(self, journal, reader, references, clock, self.timers, retention)
+        self._inline_output_bytes = inline_output_bytes
         self.performing = Performing(
             self,
             journal=journal,
@@ -248,6 +250,8 @@ class Engine:
             return
         if waits is not None:
             self.waits.change(state.id, waits)
+            for step_id in waits.ended:
+                self.timers.drop((state.id, step_id))
             self.mailbox.waits_began(waits.began)
             self.notices.waits_began(state, waits.began)
         if self.threads.put(state.thread_id, _standing(state)):
@@ -373,8 +377,12 @@ class Engine:
                 done.set()
         return actor
 
-    def is_live(self, interaction_id: str) -> bool:
-        return interaction_id in self.live
+    async def store_large(self, value: Any) -> dict[str, Any] | None:
+        """Where a value is kept that is too large for an event; missing when it is not."""
+        encoded = dumps(value)
+        if len(encoded) <= self._inline_output_bytes:
+            return None
+        return {"digest": await self.references.put(encoded), "size": len(encoded)}
 
     async def deliver(self, interaction_id: str, happened: Input) -> None:
         """Tell an interaction something that nobody waits for an answer to."""
@@ -384,6 +392,8 @@ class Engine:
             (await self.wake(interaction_id)).tell(happened)
         except StoreError:
             raise
+        except Draining:
+            return  # the next start sees to it
         except Exception as error:  # promise 3: what cannot be brought back ends in words
             log.error("interaction %s cannot be brought back", interaction_id, exc_info=error)
             code = "lost_output" if isinstance(error, NotFound | DamagedReference) else "internal_error"

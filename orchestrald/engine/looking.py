@@ -4,31 +4,29 @@ An interaction is in memory, or in the journal alone; who looks need not know. N
 """
 
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 import trio
 
 from orchestrald.core.events import Event
 from orchestrald.core.interaction import Interaction
 from orchestrald.core.states import FINAL_INTERACTION, InteractionState
-from orchestrald.engine.actor import Actor
+from orchestrald.engine.host import Host
 from orchestrald.engine.recovery import hydrate
 from orchestrald.engine.waits import Waits
-from orchestrald.errors import InternalError, NotFound, OrchestralError
+from orchestrald.errors import InternalError, NotFound
 from orchestrald.store.base import InteractionRow, Reader, ReferenceStore
 
 T = TypeVar("T")
 
 
-class Host(Protocol):
-    """What looking needs of the engine."""
+@dataclass(slots=True)
+class Stirring:
+    """Who waits for an interaction that is not in memory to be there again, or to be over."""
 
-    live: dict[str, Actor]
-
-    @property
-    def stopped(self) -> bool: ...
-
-    def ended(self) -> OrchestralError: ...
+    event: trio.Event = field(default_factory=trio.Event)
+    waiters: int = 0
 
 
 class Looking:
@@ -37,13 +35,13 @@ class Looking:
         self._reader = reader
         self._references = references
         self._waits = waits
-        self._stirring: dict[str, trio.Event] = {}
+        self._stirring: dict[str, Stirring] = {}
 
     def stir(self, interaction_id: str) -> None:
         """It is in memory again, or over: whoever waits for it looks again."""
         stirring = self._stirring.pop(interaction_id, None)
         if stirring is not None:
-            stirring.set()
+            stirring.event.set()
 
     def stir_all(self) -> None:
         for interaction_id in list(self._stirring):
@@ -67,15 +65,23 @@ class Looking:
             if actor.lost:
                 raise InternalError() if actor.broken else self._host.ended()
             return actor.state.final or actor.waits_for_somebody
-        stirring = self._stirring.setdefault(interaction_id, trio.Event())  # before we look: it may stir meanwhile
+        stirring = self._stirring.setdefault(interaction_id, Stirring())  # before we look: it may stir meanwhile
+        stirring.waiters += 1
+        try:
+            return await self._rests_for_good(interaction_id, stirring)
+        finally:
+            stirring.waiters -= 1
+            if not stirring.waiters and self._stirring.get(interaction_id) is stirring:
+                del self._stirring[interaction_id]
+
+    async def _rests_for_good(self, interaction_id: str, stirring: Stirring) -> bool:
         await self.refuse_if_stopped(interaction_id)
         known = await self._reader.interaction(interaction_id)
-        if interaction_id in self._host.live or stirring.is_set():
+        if interaction_id in self._host.live or stirring.event.is_set():
             return False
         if known is None or not self._stirs_by_itself(known):
-            self.stir(interaction_id)  # nothing is to come: whoever else waits sees the same
             return True
-        await stirring.wait()
+        await stirring.event.wait()
         return False
 
     def _stirs_by_itself(self, known: InteractionRow) -> bool:

@@ -11,27 +11,19 @@ Rules of this file:
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from orchestrald.core.events import Event
 from orchestrald.core.inputs import EventArrived
-from orchestrald.engine.actor import Actor
 from orchestrald.engine.clock import Clock
+from orchestrald.engine.host import Host
 from orchestrald.engine.waits import ANY, Waits
-from orchestrald.errors import NotFound, OrchestralError, Overloaded
+from orchestrald.errors import Draining, NotFound, Overloaded, StoreError
 from orchestrald.store.base import Appender, Batch, MailRow, Reader, RequestRow, WaitRow
 
 log = logging.getLogger("orchestrald.engine")
 
 MAX_KEPT = 10_000
-
-
-class Host(Protocol):
-    """What the mailbox needs of the engine."""
-
-    def spawn(self, function: Any, *arguments: Any) -> None: ...
-
-    async def wake(self, interaction_id: str) -> Actor: ...
 
 
 class Mailbox:
@@ -123,8 +115,12 @@ class Mailbox:
             kind, payload = event.data["kind"], event.data["payload"]
             reply = await actor.ask(EventArrived(self._clock.now(), row.step_id, kind, payload, mail.seq))
             taken = reply.refusal is None and not reply.lost
-        except OrchestralError as error:
-            log.warning("event %d could not be given to %s: %s", mail.seq, row.interaction_id, error.message)
+        except StoreError:
+            raise
+        except Draining:
+            return
+        except Exception:  # promise 3: one whose events cannot be followed is left alone, and takes nobody with it
+            log.exception("event %d could not be given to %s", mail.seq, row.interaction_id)
         finally:
             self._promised -= {mail.seq, (row.interaction_id, row.step_id)}
         if taken:

@@ -19,6 +19,7 @@ from orchestrald.core.model import ActionSpec
 from orchestrald.engine.actor import Actor
 from orchestrald.engine.attempts import Attempts
 from orchestrald.engine.clock import Clock
+from orchestrald.engine.host import Host
 from orchestrald.engine.memory import WorkingSet
 from orchestrald.engine.planning import Planning
 from orchestrald.engine.slots import DaemonSlots
@@ -52,16 +53,6 @@ class Spectators(Protocol):
     ) -> None: ...
 
     def log(self, interaction_id: str, step_id: str, level: str, message: str) -> None: ...
-
-
-class Host(Protocol):
-    """What performing needs of the engine."""
-
-    def spawn(self, function: Callable[..., Any], *arguments: Any) -> None: ...
-
-    async def deliver(self, interaction_id: str, happened: Input) -> None: ...
-
-    def is_live(self, interaction_id: str) -> bool: ...
 
 
 class Performing:
@@ -133,12 +124,13 @@ class Performing:
         self.wake_at(effect.due_at, actor.state.id, effect.step_id)
 
     def wake_at(self, due_at: int, interaction_id: str, step_id: str) -> None:
-        self._timers.set(due_at, partial(self._time_has_come, due_at, interaction_id, step_id))
+        fire = partial(self._time_has_come, due_at, interaction_id, step_id)
+        self._timers.set(due_at, fire, key=(interaction_id, step_id))
 
     def _time_has_come(self, due_at: int, interaction_id: str, step_id: str) -> None:
         # The wall clock may have been set back since the timer looked at it, and nobody would come a second time.
         happened = TimerFired(max(self._clock.now(), due_at), step_id)
-        if self._host.is_live(interaction_id) or self._waits.waits(interaction_id, step_id):
+        if interaction_id in self._host.live or self._waits.waits(interaction_id, step_id):
             self._host.spawn(self._host.deliver, interaction_id, happened)
 
     def log(self, actor: Actor, effect: Log) -> None:

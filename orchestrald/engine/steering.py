@@ -5,7 +5,7 @@ comes when the consequences are durable.
 """
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from orchestrald.core.concurrency import Standing
 from orchestrald.core.fork import fork
@@ -19,8 +19,8 @@ from orchestrald.core.inputs import (
     SkipRequested,
 )
 from orchestrald.core.interaction import Interaction
-from orchestrald.engine.actor import Actor
 from orchestrald.engine.clock import Clock
+from orchestrald.engine.host import Host
 from orchestrald.engine.letters import Remember
 from orchestrald.engine.planning import Planning
 from orchestrald.engine.submissions import Asked, Submission, Submissions
@@ -28,14 +28,6 @@ from orchestrald.engine.submissions import Remember as RememberSubmission
 from orchestrald.engine.threads import Threads
 from orchestrald.errors import InvalidParams, NotFound, Rejected, WrongState
 from orchestrald.store.base import Reader, RequestRow, ThreadRow
-
-
-class Host(Protocol):
-    """What steering needs of the engine."""
-
-    async def wake(self, interaction_id: str) -> Actor: ...
-
-    async def ask(self, actor: Actor, happened: Any, remember: Any) -> None: ...
 
 
 class Steering:
@@ -126,6 +118,11 @@ class Steering:
         if at_step not in state.graph.index:
             raise NotFound(f"There is no step {at_step} in its plan.")
         made = fork(state, at_step, patch)
+        lists = {step_id: result["output"] for step_id, result in made.carried.items() if "output" in result}
+        for step_id, value in lists.items():  # of a `for_each` it may be any size
+            if (stored := await self._host.store_large(value)) is not None:
+                made.carried[step_id]["stored"] = stored
+                del made.carried[step_id]["output"]
         loaded = {
             result["stored"]["digest"]: state.runs[step_id].output
             for step_id, result in made.carried.items()

@@ -11,7 +11,7 @@ Rules of this file:
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple
 
 import trio
 
@@ -21,12 +21,12 @@ from orchestrald.core.events import Event
 from orchestrald.core.graph import Graph
 from orchestrald.core.inputs import Admitted, Answered, CancelRequested, Merged, Submitted
 from orchestrald.core.interaction import Interaction
-from orchestrald.engine.actor import Actor
 from orchestrald.engine.clock import Clock
+from orchestrald.engine.host import Host
 from orchestrald.engine.memory import WorkingSet
 from orchestrald.engine.threads import Threads
 from orchestrald.engine.waits import Waits
-from orchestrald.errors import NotFound, OrchestralError, Rejected, WrongState
+from orchestrald.errors import Draining, NotFound, OrchestralError, Rejected, StoreError, WrongState
 from orchestrald.store.base import Appender, Batch, Reader, RequestRow, ThreadRow
 
 log = logging.getLogger("orchestrald.engine")
@@ -58,25 +58,6 @@ class Asked(NamedTuple):
     forked_from: str = ""
     carried: Mapping[str, dict[str, Any]] = {}
     loaded: Mapping[str, Any] = {}
-
-
-class Host(Protocol):
-    """What submissions need of the engine."""
-
-    max_replans: int
-
-    def adopt(self, interaction_id: str, state: Interaction) -> Actor: ...
-
-    async def wake(self, interaction_id: str) -> Actor: ...
-
-    async def ask(self, actor: Actor, happened: Any, remember: Any) -> None: ...
-
-    def spawn(self, function: Any, *arguments: Any) -> None: ...
-
-    async def deliver(self, interaction_id: str, happened: Any) -> None: ...
-
-    @property
-    def draining(self) -> bool: ...
 
 
 class Policies(NamedTuple):
@@ -269,8 +250,13 @@ class Submissions:
             actor = await self._host.wake(wait.interaction_id)
             row = None if remember is None else lambda state: remember(state, "answered", wait.step_id)
             await self._host.ask(actor, Answered(self._clock.now(), wait.step_id, asked.intent, asked.by), row)
+        except (StoreError, Draining):
+            raise
         except OrchestralError:
             return None  # somebody was faster: then it is an input like any other
+        except Exception:  # promise 3: one whose events cannot be followed does not keep others from their thread
+            log.exception("interaction %s cannot be brought back", wait.interaction_id)
+            return None
         return Submission(actor.state, "answered", wait.step_id)
 
     async def _refuse(self, asked: Asked, thread_id: str, reason: str) -> None:

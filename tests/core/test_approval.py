@@ -33,6 +33,10 @@ def test_deny_wins_over_ask_and_ask_over_allow_whatever_their_order():
         ({"options.force": True}, {"options": {"force": "True"}}, False),
         ({"path": "[!/]*"}, {"path": "/etc/passwd"}, False),
         ({"args.9": "x"}, {"args": "x"}, False),
+        ({"n": 1}, {"n": 1.0}, True),
+        ({"n": 1}, {"n": True}, False),
+        ({"paths": "/etc/*"}, {"paths": ["a", "/etc/x"]}, True),
+        ({"paths": "/etc/*"}, {"paths": []}, False),
     ],
 )
 def test_a_rule_speaks_when_the_action_and_every_parameter_fit(
@@ -83,3 +87,10 @@ def test_a_digest_names_the_action_the_parameters_the_policy_and_what_was_shown(
     }
     assert len(digests) == 7
     assert digest("a", {"x": 1, "y": 2}) == digest("a", {"y": 2, "x": 1})
+
+
+def test_an_allow_rule_fits_a_list_only_when_it_fits_all_of_it():
+    rule = Rule("allow", "rm", {"paths": "build/*"})
+    assert rule.fits("rm", {"paths": ["build/a", "build/b"]})
+    assert not rule.fits("rm", {"paths": ["build/a", "/etc"]})
+    assert not rule.fits("rm", {"paths": []})

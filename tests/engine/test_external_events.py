@@ -6,8 +6,10 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from orchestrald.core.events import Event
 from orchestrald.engine import mailbox
 from orchestrald.errors import NotFound, Overloaded
+from orchestrald.store.base import Batch
 from support.rig import Gate, Rig, step
 
 
@@ -213,3 +215,16 @@ async def test_an_event_that_a_step_took_and_could_not_remember_is_taken(rig: Ri
         await wait_all_tasks_blocked()
         assert (await rig.look(state.id))[0].state == "failed"
     assert rig.store.journal.waiting.mail == {}
+
+
+async def test_one_whose_events_cannot_be_followed_takes_nobody_with_it(rig: Rig, autojump_clock: MockClock):
+    """Another version wrote them, or the store was restored by half."""
+    async with rig.running() as engine:
+        strange, sound = await rig.run(awaits()), await rig.run(awaits())
+        unheard = Event("step.started", {"attempt": 7}, strange.thread_id, strange.id, "nobody", engine.clock.now())
+        await engine.journal.append(Batch([unheard]))
+        await emit(rig)
+        await wait_all_tasks_blocked()
+        assert (await rig.look(sound.id))[0].state == "completed"
+        done = await engine.submit(by="u", intent="hello", thread_id=strange.thread_id)
+        assert done.disposition == "started"

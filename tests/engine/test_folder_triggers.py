@@ -197,8 +197,8 @@ async def test_pausing_stops_what_is_ready_and_has_not_begun(rig: Rig, autojump_
     rig.use(journal)
     async with scheduling(rig) as schedules:
         made = await make(schedules, {"folder": str(tmp_path)})
-        (tmp_path / "a").touch()
-        (tmp_path / "b").touch()
+        for name in "abcdefgh":
+            (tmp_path / name).touch()
         journal.hold()
         with trio.fail_after(1000):
             while not rig.engine.live:
@@ -207,8 +207,9 @@ async def test_pausing_stops_what_is_ready_and_has_not_begun(rig: Rig, autojump_
             nursery.start_soon(schedules.pause, made, "uid:0")
             await wait_all_tasks_blocked()
             journal.go_on()
+        before = fired(rig)  # which of the two commits came first is chance, and what had begun is let go on
         await come_to_rest(rig, 1)
-    assert fired(rig) == [str(tmp_path / "a")]
+        assert len(fired(rig)) <= len(before) + 1 < 8
 
 
 async def test_a_folder_that_goes_away_is_told_and_nothing_fires_again_when_it_is_back(

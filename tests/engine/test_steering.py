@@ -426,3 +426,38 @@ async def test_a_retry_is_refused_where_its_thread_is_full(rig: Rig, autojump_cl
         await rig.end_of(waiting.state.id)
         with pytest.raises(Rejected, match="1 interactions"):
             await engine.retry(done.id, "a", "uid:0")
+
+
+async def test_a_refused_letter_to_what_is_over_writes_nothing(rig: Rig, autojump_clock: MockClock):
+    async with rig.running() as engine:
+        state = await rig.submit({"id": "q", "kind": "wait_user"}, step("a", "guarded"))
+        await rig.end_of(state.id)
+        await engine._give_up(state.id, "internal_error", ValueError("a bug"))
+        before = rig.store.journal.transactions
+        with pytest.raises(WrongState):
+            await engine.cancel(state.id, "uid:0", "")
+        assert rig.store.journal.transactions == before
+        assert await engine.reader.waits() == []
+
+
+async def test_a_fork_keeps_a_large_list_in_the_reference_store(rig: Rig, autojump_clock: MockClock):
+    rig.limits = {"inline_output_bytes": 200}
+    rig.script["other"] = [Succeeded({"text": "x" * 100})]
+    async with rig.running() as engine:
+        state = await rig.run(step("e", "other", for_each=list(range(20))), step("b", params={"x": "{{e[7].text}}"}))
+        forked = await engine.fork(state.id, "b", {}, "uid:0")
+        assert (await rig.end_of(forked.state.id)).state == "completed"
+    (carried,) = [event for event in rig.events if event.type == "step.carried"]
+    assert "stored" in carried.data and "output" not in carried.data
+    assert rig.runner.started[-1].params == {"x": "x" * 100}
+
+
+async def test_nothing_is_left_behind_by_those_who_waited(rig: Rig, autojump_clock: MockClock):
+    async with rig.running() as engine:
+        state = await rig.submit({"id": "u", "kind": "wait_until", "params": {"for": "1h"}})
+        for name in (state.id, "int_of_nobody"):
+            for _ in range(5):
+                await engine.wait(name, 0)
+                await engine.wait(name, 1)
+        assert engine.looking._stirring == {}
+        assert await engine.wait(state.id, 7200)
