@@ -112,15 +112,25 @@ def _of_event(params: dict[str, Any], due_at: int | None) -> Question:
 
 def _moment(params: dict[str, Any], at: int) -> int:
     if "for" in params:
-        return at + int(parse_duration(params["for"]) * 1_000_000)
-    moment = datetime.fromisoformat(str(params["at"]))
-    if moment.tzinfo is None:
-        raise ValueError("a moment needs a time zone, for example 2026-01-31T09:00:00Z")
-    return int((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1_000_000)
+        moment = at + int(parse_duration(params["for"]) * 1_000_000)
+    else:
+        given = datetime.fromisoformat(str(params["at"]))
+        if given.tzinfo is None:
+            raise ValueError("a moment needs a time zone, for example 2026-01-31T09:00:00Z")
+        moment = int((given - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1_000_000)
+    if moment > _LAST_MOMENT:
+        raise ValueError("nobody will live to see that moment: it is after the year 9999")
+    return moment
+
+
+_LAST_MOMENT = 253_402_300_799_000_000
+"""The end of the year 9999 in UTC microseconds: what a column, a JSON number and a calendar can all hold."""
 
 
 def answer(turn: Turn, run: Run, question: Question, it: Answered) -> tuple[str, str] | None:
     """Apply an answer, or say why not as (code, message)."""
+    if question.due_at is not None and it.at >= question.due_at and question.kind not in {"event", "until"}:
+        return "wrong_state", f"the time to answer step {run.id} is over"  # its timer may look a minute later
     if question.kind == "approval":
         return _decide_approval(turn, run, question, it)
     if it.channel != "respond":

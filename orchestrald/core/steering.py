@@ -29,7 +29,9 @@ def begin(turn: Turn, graph: Graph | None, planner: str = "caller", max_replans:
     data = {**graph.to_json(), "planner": planner}
     turn.emit("plan.adopted", data if max_replans is None else {**data, "max_replans": max_replans})
     for step_id, result in turn.state.carried.items():
-        turn.emit("step.carried", result, step_id)
+        if "artifact" in result:
+            turn.emit("artifact.stored", result["artifact"], step_id)
+        turn.emit("step.carried", {key: value for key, value in result.items() if key != "artifact"}, step_id)
     turn.state.carried = {}
 
 

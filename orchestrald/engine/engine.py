@@ -13,13 +13,14 @@ What clients ask for is next door: `submissions` (what becomes of an input), `st
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
 import trio
 
 from orchestrald.core.approval import NO_RULES, Gate
+from orchestrald.core.artifacts import whole
 from orchestrald.core.concurrency import Standing
 from orchestrald.core.graph import Graph
 from orchestrald.core.inputs import Admitted, CancelRequested, Input, Recovered
@@ -249,9 +250,8 @@ class Engine:
             self._over(state.thread_id, state.id)
             return
         if waits is not None:
+            self._forget_moments(state.id, waits.ended)
             self.waits.change(state.id, waits)
-            for step_id in waits.ended:
-                self.timers.drop((state.id, step_id))
             self.mailbox.waits_began(waits.began)
             self.notices.waits_began(state, waits.began)
         if self.threads.put(state.thread_id, _standing(state)):
@@ -310,8 +310,13 @@ class Engine:
         await self.journal.append(await farewell(self.reader, lost, self.clock.now()))
         self._over(known.thread_id, interaction_id)
 
+    def _forget_moments(self, interaction_id: str, steps: Iterable[str]) -> None:
+        for step_id in steps:
+            self.timers.drop((interaction_id, step_id))
+
     def _over(self, thread_id: str, interaction_id: str) -> None:
         self.looking.stir(interaction_id)
+        self._forget_moments(interaction_id, [wait.step_id for wait in self.waits.of(interaction_id)])
         self.waits.change(interaction_id, WaitsChange(over=True))
         if self.threads.drop(thread_id, interaction_id):
             self.submissions.advance(thread_id)
@@ -377,12 +382,12 @@ class Engine:
                 done.set()
         return actor
 
-    async def store_large(self, value: Any) -> dict[str, Any] | None:
-        """Where a value is kept that is too large for an event; missing when it is not."""
+    async def store_large(self, step_id: str, value: Any) -> dict[str, Any] | None:
+        """The data of the artifact.stored of a value that is too large for an event; missing when it is not."""
         encoded = dumps(value)
         if len(encoded) <= self._inline_output_bytes:
             return None
-        return {"digest": await self.references.put(encoded), "size": len(encoded)}
+        return whole(step_id, await self.references.put(encoded), len(encoded), self.artifacts.until())
 
     async def deliver(self, interaction_id: str, happened: Input) -> None:
         """Tell an interaction something that nobody waits for an answer to."""

@@ -45,6 +45,6 @@ class Host(Protocol):
         """Tell it something that nobody waits for an answer to."""
         ...
 
-    async def store_large(self, value: Any) -> dict[str, Any] | None:
-        """Where a value is kept that is too large for an event; missing when it is not."""
+    async def store_large(self, step_id: str, value: Any) -> dict[str, Any] | None:
+        """The data of the artifact.stored of a value that is too large for an event; missing when it is not."""
         ...

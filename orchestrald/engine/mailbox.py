@@ -25,6 +25,9 @@ log = logging.getLogger("orchestrald.engine")
 
 MAX_KEPT = 10_000
 
+Step = tuple[str, str]
+"""Interaction and step."""
+
 
 class Mailbox:
     def __init__(
@@ -85,12 +88,12 @@ class Mailbox:
                 if mail is not None:
                     self._promise(mail, row)
 
-    def _offer(self, mail: MailRow, refused_by: WaitRow | None = None) -> None:
-        """To the one that waits longest; not at once again to one that would not have it, which may go on for ever."""
-        rows = (row for row in self._waits.for_event(mail.kind) if row != refused_by)
+    def _offer(self, mail: MailRow, refused_by: frozenset[Step] = frozenset()) -> None:
+        """To the one that waits longest; not again to those that would not have it, which might go on for ever."""
+        rows = (row for row in self._waits.for_event(mail.kind) if (row.interaction_id, row.step_id) not in refused_by)
         row = next((row for row in rows if self._fit(mail, row)), None)
         if row is not None:
-            self._promise(mail, row)
+            self._promise(mail, row, refused_by)
 
     def _fit(self, mail: MailRow, row: WaitRow) -> bool:
         return (
@@ -103,11 +106,11 @@ class Mailbox:
             and (row.interaction_id, row.step_id) not in self._promised
         )
 
-    def _promise(self, mail: MailRow, row: WaitRow) -> None:
+    def _promise(self, mail: MailRow, row: WaitRow, refused_by: frozenset[Step] = frozenset()) -> None:
         self._promised |= {mail.seq, (row.interaction_id, row.step_id)}
-        self._host.spawn(self._hand_over, mail, row)
+        self._host.spawn(self._hand_over, mail, row, refused_by)
 
-    async def _hand_over(self, mail: MailRow, row: WaitRow) -> None:
+    async def _hand_over(self, mail: MailRow, row: WaitRow, refused_by: frozenset[Step]) -> None:
         taken = False
         try:
             (event,) = await self._reader.events(after_seq=mail.seq - 1, limit=1)
@@ -126,7 +129,7 @@ class Mailbox:
         if taken:
             self._kept.pop(mail.seq, None)
         else:
-            self._offer(mail, refused_by=row)
+            self._offer(mail, refused_by | {(row.interaction_id, row.step_id)})
 
     async def _give_up_old(self) -> None:
         now = self._clock.now()

@@ -120,9 +120,10 @@ class Steering:
         made = fork(state, at_step, patch)
         lists = {step_id: result["output"] for step_id, result in made.carried.items() if "output" in result}
         for step_id, value in lists.items():  # of a `for_each` it may be any size
-            if (stored := await self._host.store_large(value)) is not None:
-                made.carried[step_id]["stored"] = stored
+            if (about := await self._host.store_large(step_id, value)) is not None:
                 del made.carried[step_id]["output"]
+                stored = {"digest": about["digest"], "size": about["size"]}
+                made.carried[step_id] |= {"stored": stored, "artifact": about}
         loaded = {
             result["stored"]["digest"]: state.runs[step_id].output
             for step_id, result in made.carried.items()

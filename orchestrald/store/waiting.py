@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from orchestrald.errors import StoreError
 from orchestrald.store.base import Batch, MailRow, RestingRow, WaitRow, WaitsChange
 
 WAITS = """
@@ -53,6 +54,8 @@ def prepare(batch: Batch, encode: Callable[[Any], str]) -> Prepared | None:
     about = batch.interaction.interaction_id if batch.waits is not None and batch.interaction is not None else None
     change = batch.waits or WaitsChange()
     began = [(*wait[:-1], encode(wait.question)) for wait in change.began]
+    if any(wait.due_at is not None and not 0 <= wait.due_at < 1 << 63 for wait in change.began):
+        raise StoreError("This moment cannot be stored: it has more than 63 bits.", hint="Nothing of it was stored.")
     return Prepared(about, began, change.ended, change.over, batch.mail, batch.taken)
 
 

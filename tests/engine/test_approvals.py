@@ -164,3 +164,16 @@ async def test_an_action_that_has_become_stricter_is_asked_about_in_plans_of_bef
         await engine.answer(state.id, "p", "go on", "uid:0")
         state = await rig.end_of(state.id)
         assert state.state == "waiting" and question(state).kind == "approval"
+
+
+async def test_an_approval_that_comes_after_its_time_is_refused_though_no_timer_has_looked(
+    rig: Rig, autojump_clock: MockClock
+):
+    under(rig, expires_us=1_000_000)
+    async with rig.running() as engine:
+        state = await rig.run(step("a", "guarded"))
+        engine.timers.drop((state.id, "a"))  # as after a suspend, when the timer has not looked yet
+        await trio.sleep(2)
+        with pytest.raises(WrongState, match="time"):
+            await decide(rig, state)
+    assert rig.runner.started == []

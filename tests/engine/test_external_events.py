@@ -228,3 +228,35 @@ async def test_one_whose_events_cannot_be_followed_takes_nobody_with_it(rig: Rig
         assert (await rig.look(sound.id))[0].state == "completed"
         done = await engine.submit(by="u", intent="hello", thread_id=strange.thread_id)
         assert done.disposition == "started"
+
+
+async def test_an_event_is_not_handed_back_and_forth_between_those_that_will_not_have_it(
+    rig: Rig, autojump_clock: MockClock
+):
+    async def stubborn(_attempt: Any, _observer: Any) -> Any:
+        with trio.CancelScope(shield=True):
+            await trio.sleep(5)
+        await trio.sleep_forever()
+
+    rig.script["other"] = [stubborn]
+    async with rig.running() as engine:
+        doomed = [await rig.submit(awaits(), step("s", "other")) for _ in range(2)]
+        await wait_all_tasks_blocked()
+        for each in doomed:
+            await engine.cancel(each.id, "uid:0", "")
+        await emit(rig)
+        with trio.fail_after(1):  # of a clock that does not move while anybody is busy
+            await wait_all_tasks_blocked()
+        assert [(await rig.end_of(each.id)).state for each in doomed] == ["cancelled"] * 2
+        late = await rig.run(awaits())
+        await wait_all_tasks_blocked()
+        assert (await rig.look(late.id))[0].state == "completed"
+
+
+@pytest.mark.parametrize("length", ["9999999999999s", 1e300, 9e12])
+async def test_a_moment_that_nobody_will_live_to_see_fails_the_step_alone(
+    rig: Rig, autojump_clock: MockClock, length: Any
+):
+    async with rig.running():
+        state = await rig.run({"id": "w", "kind": "wait_until", "params": {"for": length}}, step("b"))
+    assert {run.id: run.state for run in state.by_node} == {"w": "failed", "b": "succeeded"}

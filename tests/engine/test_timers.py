@@ -8,6 +8,7 @@ from trio.testing import MockClock
 
 from orchestrald.engine.clock import TrioClock
 from orchestrald.engine.timers import MANY, Timers
+from support.rig import Rig
 
 SECOND = 1_000_000
 
@@ -49,3 +50,12 @@ async def test_moments_that_nobody_waits_for_do_not_pile_up(autojump_clock: Mock
             timers.set(clock.now() + 3600 * SECOND, lambda: None, key=number)
             timers.drop(number)
         assert len(timers._heap) <= MANY + 1
+
+
+async def test_an_answer_takes_its_deadline_along(rig: Rig, autojump_clock: MockClock):
+    async with rig.running() as engine:
+        for _ in range(2 * MANY):
+            state = await rig.run({"id": "q", "kind": "wait_user", "timeout": "30d"})
+            await engine.answer(state.id, "q", "yes", "uid:0")
+            await rig.end_of(state.id)
+        assert engine.timers._keys == {} and len(engine.timers._heap) <= MANY + 10
