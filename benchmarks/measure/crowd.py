@@ -89,7 +89,8 @@ async def _fill(ours: Product, count: int) -> None:
     events = await ours.store.reader.events(interaction_id=original)
     row = await ours.store.reader.interaction(original)
     thread = await ours.store.reader.thread(events[0].thread_id)
-    assert row is not None and thread is not None
+    assert row is not None
+    assert thread is not None
 
     async def some(first: int, last: int) -> None:
         for number in range(first, last):
