@@ -169,7 +169,7 @@ class Engine:
                 finally:
                     self._ending = True
         except* StoreError:
-            if self.failure is None:
+            if self._recovering:
                 raise  # nothing runs yet: a daemon that could not recover must not look as if it had
         finally:
             self._nursery, self._ending = None, True

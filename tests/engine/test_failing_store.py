@@ -120,3 +120,19 @@ async def test_a_reference_store_that_fails_stops_the_engine_before_anything_nam
         with trio.fail_after(5), pytest.raises(StoreError, match="No space"):
             await engine.wait(state.id, 1_000)
     assert rig.types("step.") == ["step.started a"]
+
+
+async def test_a_store_that_fails_during_the_recovery_keeps_the_engine_from_starting(
+    rig: Rig, autojump_clock: MockClock
+):
+    """It has to write down the end of what is lost, and cannot: nobody may take it for a daemon that runs."""
+    rig.limits = {"inline_output_bytes": 10}
+    rig.script |= {"other": [Succeeded({"text": "long enough to be stored"})], "work": [Gate()]}
+    async with rig.running():
+        await rig.submit(step("a", "other"), step("b", params={"x": "{{a.text}}"}))
+        await wait_all_tasks_blocked()
+    rig.references.contents.clear()
+    rig.store.journal.failed = "the disk is full"
+    with pytest.RaisesGroup(StoreError, flatten_subgroups=True):
+        async with rig.running():
+            raise AssertionError("it must not start")
