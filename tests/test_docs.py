@@ -28,6 +28,11 @@ from orchestrald.cli import command as client_command
 from orchestrald.cli import main as client
 from orchestrald.config import Config, Grant, SandboxLimits
 from orchestrald.core import events
+from orchestrald.core.filling import fill
+from orchestrald.core.graph import Graph
+from orchestrald.core.model import ActionSpec
+from orchestrald.core.normalize import normalize
+from orchestrald.planner import playbooks
 from orchestrald.protocol.messages import METHODS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -191,6 +196,15 @@ def _normal(shown: dict[str, Any]) -> None:
     shown["events"]["retain_unmatched"] = 7 * 86400.0
     limits = shown["sandbox"]["limits"]
     shown["sandbox"]["limits"] = SandboxLimits.model_validate(limits).model_dump()
+
+
+def test_the_playbook_that_the_readme_shows_can_be_used() -> None:
+    shown = next(part for part in re.findall(r"```yaml\n(.*?)```", read("README.md"), re.DOTALL) if "playbook:" in part)
+    book = playbooks.read(shown, "README.md")
+    catalog = {name: ActionSpec(name) for name in ("shell", "echo")}
+    for steps in (book.plan["steps"], book.on_failure.steps if book.on_failure else ()):
+        filled = fill(fill(list(steps), "params", {"page": "a"}), "failed", {"step": "send", "message": "no"})
+        assert isinstance(normalize({"steps": filled}, catalog), Graph)
 
 
 def test_the_grants_that_the_example_shows_can_be_granted() -> None:
