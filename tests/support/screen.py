@@ -15,7 +15,9 @@ class Screen:
 
     def __init__(self, *argv: str, **env: str) -> None:
         program = (
-            "import fcntl, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"  # so that typing \x03 is Ctrl-C
+            "import fcntl, signal, sys, termios\n"
+            "fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"  # so that typing \x03 is Ctrl-C
+            "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # whoever runs the tests may ignore it
             f"sys.argv[1:] = {list(argv)!r}\n"
             "from orchestrald.cli.main import main; main()"
         )
