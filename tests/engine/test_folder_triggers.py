@@ -21,6 +21,12 @@ from support.rig import Rig
 from support.scheduling import fired, make, params, scheduling, submitted, told
 
 
+@pytest.fixture(autouse=True)
+def patience_with_threads(autojump_clock: MockClock) -> None:
+    """A look takes real time in its thread. A clock that jumps meanwhile would be out of patience before it is over."""
+    autojump_clock.autojump_threshold = 0.005
+
+
 async def come_to_rest(rig: Rig, count: int) -> None:
     """Until so many files have fired, and then as long again, so that one too many would show."""
     with trio.fail_after(10_000):
