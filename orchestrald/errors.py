@@ -154,6 +154,13 @@ class PlanError(OrchestralError):
     hint = "data.problems lists every fault with its path; mend them all and submit again."
 
 
+class PlanChanged(PlanError):
+    """The plan is not the one that was agreed to."""
+
+    code = "plan_changed"
+    hint = "Look at it again: orchestral plan, or run --approve-plan."
+
+
 class NoPlaybook(PlanError):
     """No playbook fits the intent, or more than one does."""
 
@@ -166,6 +173,49 @@ class PlannerUnavailable(OrchestralError):
 
     code = "planner_unavailable"
     rpc = 5031
+
+
+class ModelUnavailable(PlannerUnavailable):
+    """The model does not answer right now."""
+
+    code = "model_unavailable"
+    hint = "Try again later, or name further backends in planner.fallbacks."
+
+
+class ModelMisconfigured(PlannerUnavailable):
+    """The model cannot be asked as it is configured."""
+
+    code = "model_misconfigured"
+    hint = "Check the backend's base_url, api_key_env and model in the section `providers`."
+
+
+class PromptTooLong(PlannerUnavailable):
+    """What the model must be told does not fit into its window."""
+
+    code = "prompt_too_long"
+    hint = "Set `window` of the model in the section `providers`, or use a model with a larger one."
+
+
+class BadAnswer(PlanError):
+    """The model's answer is not one that was asked for."""
+
+    code = "bad_answer"
+    hint = "Say it in other words, or use another model."
+
+
+class ModelRefused(PlanError):
+    """The model declined to answer."""
+
+    code = "model_refused"
+    hint = "Say it in other words, or use another model."
+
+
+class BudgetExhausted(OrchestralError):
+    """The budget for models is used up."""
+
+    code = "budget_exhausted"
+    rpc = 4014
+    hint = "`orchestral usage` shows where it went; the section `budgets` sets the limits."
 
 
 # --- the plugin's author must act ---------------------------------------------------------------------------------

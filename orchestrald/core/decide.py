@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from orchestrald.core import inputs as i
-from orchestrald.core import questions, steering
+from orchestrald.core import questions, rounds, steering
 from orchestrald.core.approval import NO_RULES, Gate
 from orchestrald.core.binding import parameters
 from orchestrald.core.effects import Explain, SetTimer
@@ -54,21 +54,11 @@ def _conclude(turn: Turn) -> None:
         _cancel_rest(turn)
         _explain(turn, "cancelled")
     elif state.state in {I.EXECUTING, I.WAITING} and not state.unfinished:
-        if state.merged:
-            _plan_merged(turn)
-        else:
-            bad = state.unplanned or any(run.state is S.FAILED for run in state.by_node)
-            _explain(turn, "failed" if bad else "completed")
+        if not state.explaining and not rounds.another(turn):
+            _explain(turn, rounds.status(state))
     elif state.state is I.EXECUTING and state.waiting and not state.retrying and not _may_still_start(state):
         questions_ = {name: run.question.prompt for name, run in state.waiting.items() if run.question}
         turn.emit("interaction.waiting", {"steps": questions_})
-
-
-def _plan_merged(turn: Turn) -> None:
-    """The next planning round: an input that joined is planned when the plan that it met is through."""
-    intent = turn.state.merged[0]
-    turn.emit("interaction.planning", {"reason": "merged", "intent": intent})
-    turn.plan(intent, joins=True)
 
 
 def _may_still_start(state: Interaction) -> bool:
@@ -112,6 +102,8 @@ def _submitted(turn: Turn, it: i.Submitted) -> None:
         data["unattended"] = True
     if it.forked_from:
         data["forked_from"] = it.forked_from
+    if it.approved:
+        data["approved"] = it.approved
     turn.emit("interaction.submitted", data)
     if it.queued:
         _enqueue(turn, it)
@@ -132,21 +124,20 @@ def _enqueue(turn: Turn, it: i.Submitted) -> None:
     turn.emit("interaction.queued", data)
 
 
-def _is_asked(turn: Turn, round_: int | None) -> bool:
-    """Whether a plan is waited for, and not one of a round that was given up since."""
-    return turn.state.state is I.PLANNING and round_ in {None, turn.state.rounds}
-
-
 def _proposed(turn: Turn, it: i.PlanProposed) -> None:
-    if not _is_asked(turn, it.round) or turn.state.replanning or turn.state.merging:
+    if not rounds.is_asked(turn.state, it.round) or _patching(turn.state):
         turn.refuse("stale", "nobody waits for a plan any more")
         return
-    steering.begin(turn, it.graph, it.planner, it.max_replans)
+    steering.begin(turn, it.graph, it)
+
+
+def _patching(state: Interaction) -> bool:
+    return bool(state.replanning or state.merging or state.observing)
 
 
 def _patched(turn: Turn, it: i.PlanPatched) -> None:
     state = turn.state
-    if not _is_asked(turn, it.round) or not (state.replanning or state.merging):
+    if not rounds.is_asked(state, it.round) or not _patching(state):
         turn.refuse("stale", "nobody waits for a replacement any more")
         return
     for name in it.superseded:
@@ -160,8 +151,11 @@ def _patched(turn: Turn, it: i.PlanPatched) -> None:
 
 
 def _planning_failed(turn: Turn, it: i.PlanningFailed) -> None:
-    if not _is_asked(turn, it.round):
+    if not rounds.is_asked(turn.state, it.round):
         turn.refuse("stale", "nobody waits for a plan any more")
+        return
+    if turn.state.observing:
+        turn.emit("plan.unobserved", {"error": it.failure.to_json()})
         return
     if turn.state.replanning:
         turn.skip_downstream(turn.state.runs[turn.state.replanning])
@@ -287,8 +281,8 @@ def _recovered(turn: Turn, it: i.Recovered) -> None:
         turn.emit("interaction.planning", {"reason": "recovered"})
     if state.state is I.PLANNING:
         failed = state.runs.get(state.replanning)
-        if state.merging:
-            turn.plan(state.merging, joins=True)
+        if state.merging or state.observing:
+            turn.plan(state.merging or state.intent, joins=True)
         else:
             turn.plan(state.intent, state.replanning, failed.failure if failed else None)
     for run in list(state.runs.values()):
@@ -310,23 +304,15 @@ def _explained(turn: Turn, it: i.Explained) -> None:
     turn.emit("assistant.output", {"text": it.text, "status": status})
     data: dict[str, Any] = {}
     if status == "failed":
-        data["error"] = first_failure(state).to_json()
+        data["error"] = rounds.first_failure(state).to_json()
     turn.emit(f"interaction.{status}", data)
-
-
-def first_failure(state: Interaction) -> Failure:
-    """What an interaction failed of: its planning, or the first step in plan order that failed."""
-    if state.failure or state.planning_failure:
-        return state.failure or state.planning_failure or Failure("error", "")
-    failed = [run.failure for run in state.by_node if run.state is S.FAILED and run.failure]
-    failed += [failure for _, failure in state.unplanned]
-    return failed[0] if failed else Failure("error", "the interaction failed")
 
 
 _INPUTS: dict[type[Any], Callable[[Turn, Any], None]] = {
     i.Submitted: _submitted,
     i.PlanProposed: _proposed,
     i.PlanPatched: _patched,
+    i.PlanConcluded: rounds.concluded,
     i.PlanningFailed: _planning_failed,
     i.ActionSucceeded: _succeeded,
     i.ActionFailed: _failed,

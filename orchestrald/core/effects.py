@@ -35,11 +35,12 @@ class StopAction(NamedTuple):
 
 
 class ProposePlan(NamedTuple):
-    """Ask the planner for a plan; answered by PlanProposed, PlanPatched or PlanningFailed.
+    """Ask the planner for a plan; answered by PlanProposed, PlanPatched, PlanConcluded or PlanningFailed.
 
     `failed` names the step whose subgraph must be replaced; empty means that the whole intent is to be planned.
-    `joins`: the intent is of an input that was merged, and its steps are added to the plan that there is. `round` tells
-    this question from earlier ones: an answer to one that was asked again is not taken for an answer to another.
+    `joins`: the steps are added to the plan that there is, whose outcome the planner is shown: of an input that was
+    merged, or of the next round. `round` tells this question from earlier ones; one that is asked again after a pause
+    or a crash keeps its number, so that what was answered already is not asked of a model a second time.
     """
 
     intent: str
@@ -47,6 +48,10 @@ class ProposePlan(NamedTuple):
     failure: Failure | None = None
     joins: bool = False
     round: int = 0
+
+
+class StopAsking(NamedTuple):
+    """What the planner or the interpreter is being asked is of no interest any more; answered by nothing."""
 
 
 class SetTimer(NamedTuple):
@@ -69,4 +74,4 @@ class Log(NamedTuple):
     message: str
 
 
-Effect = RunAction | StopAction | ProposePlan | SetTimer | Explain | Log
+Effect = RunAction | StopAction | ProposePlan | StopAsking | SetTimer | Explain | Log

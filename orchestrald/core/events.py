@@ -68,8 +68,21 @@ TYPES: dict[str, Type] = {
     "interaction.completed": Type(_TRACE, "every step ended well: counts"),
     "interaction.failed": Type(_TRACE, "it ended with a failure: error, counts"),
     "interaction.cancelled": Type(_TRACE, "it was stopped, and its processes are gone: counts"),
-    "plan.adopted": Type(_TRACE, "this plan will be run: plan, planner, specs, reads?, memory?"),
+    "plan.adopted": Type(
+        _TRACE, "this plan will be run: plan, planner, specs, reads?, memory?, max_replans?, observes?, seconds?"
+    ),
     "plan.patched": Type(_TRACE, "a failed subgraph was replaced: plan, superseded, renamed, specs, reads?, memory?"),
+    "plan.concluded": Type(_TRACE, "the planner says that nothing more is to be done: text, achieved, planner"),
+    "plan.unobserved": Type(_TRACE, "the planner does not see what came of its plan: error"),
+    "model.asked": Type(
+        _TRACE, "a model is about to be asked: part, number, purpose, model, tokens and cost? that it may take at most"
+    ),
+    "model.answered": Type(
+        _TRACE,
+        "it has answered: asked (the seq of model.asked), part, number, purpose, backend, model, mode, finish, tokens "
+        "{input, cached, output}, cost?, ms, text",
+    ),
+    "model.failed": Type(_TRACE, "it has not: asked, part, number, error, ms"),
     "step.started": Type(_TRACE, "an attempt begins: attempt"),
     "step.expanded": Type(_TRACE, "a for_each became that many items: count"),
     "step.succeeded": Type(_TRACE, "an attempt ended well: output or stored, ms, event?"),

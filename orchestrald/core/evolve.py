@@ -13,9 +13,9 @@ from typing import Any
 from orchestrald.core.binding import items
 from orchestrald.core.events import Event
 from orchestrald.core.graph import Graph, Node
-from orchestrald.core.interaction import Interaction, Run
+from orchestrald.core.interaction import Conclusion, Interaction, Run
 from orchestrald.core.model import Failure, Question, Stored
-from orchestrald.core.states import IllegalMove, StepState, move_interaction, move_step
+from orchestrald.core.states import IllegalMove, InteractionState, StepState, move_interaction, move_step
 
 Data = dict[str, Any]
 
@@ -83,18 +83,30 @@ def _merged(state: Interaction, event: Event) -> None:
 
 def _moved(state: Interaction, event: Event) -> None:
     state.state = move_interaction(state.state, event.type)
+    if state.state in _IDLE:
+        state.idle_since = event.at if state.idle_since is None else state.idle_since
+    elif state.idle_since is not None:
+        state.idle += event.at - state.idle_since
+        state.idle_since = None
 
 
 def _planning(state: Interaction, event: Event) -> None:
     _moved(state, event)
     data = event.data
-    state.rounds += 1
+    again = data.get("again", False)
     state.replanning = data.get("failed", "")
-    state.replans += bool(state.replanning) and not data.get("again")
+    state.observing = data["reason"] == "observed"
+    state.conclusion = state.unobserved = None
     if data["reason"] == "merged":
         state.merging = data["intent"]
-        if not data.get("again"):
-            state.merged.pop(0)
+    if again:
+        return
+    state.rounds += 1
+    state.replans += bool(state.replanning)
+    state.asked += 1
+    if data["reason"] == "merged":  # another intent, with rounds and time of its own
+        state.merged.pop(0)
+        state.asked, state.idle = 1, event.at - state.created_at
 
 
 def _resumed(state: Interaction, event: Event) -> None:
@@ -102,6 +114,21 @@ def _resumed(state: Interaction, event: Event) -> None:
     if unplanned := event.data.get("unplanned"):
         state.unplanned.append((unplanned, _failure(event.data["error"])))
     state.replanning = state.merging = ""
+    state.observing = False
+
+
+def _concluded(state: Interaction, event: Event) -> None:
+    _moved(state, event)
+    state.replanning = state.merging = ""
+    state.observing = False
+    state.conclusion = Conclusion(event.data["text"], event.data["achieved"])
+    state.planner = event.data["planner"]
+
+
+def _unobserved(state: Interaction, event: Event) -> None:
+    _moved(state, event)
+    state.observing = False
+    state.unobserved = _failure(event.data["error"])
 
 
 def _reopened(state: Interaction, event: Event) -> None:
@@ -109,6 +136,9 @@ def _reopened(state: Interaction, event: Event) -> None:
     state.ended_at, state.answer, state.failure, state.planning_failure = None, None, None, None
     state.merged += [intent for intent, _ in state.unplanned]
     state.unplanned = []
+    state.conclusion, state.unobserved = None, None
+    state.asked, state.idle = 0, event.at - state.created_at  # a person wants it: it has its rounds and time again
+    state.reopened += 1
 
 
 def _adopted(state: Interaction, event: Event) -> None:
@@ -118,6 +148,7 @@ def _adopted(state: Interaction, event: Event) -> None:
     state.proposed = None
     state.planner = event.data.get("planner", "")
     state.max_replans = event.data.get("max_replans", state.max_replans)
+    state.observes, state.seconds = event.data.get("observes", 0), event.data.get("seconds", 0.0)
     state.runs, state.by_node = {}, []
     for node in graph.nodes:
         _add(state, node, len(node.sources))
@@ -127,7 +158,7 @@ def _patched(state: Interaction, event: Event) -> None:
     """Put the new graph under the runs that stay; what was superseded stays in `runs` alone, for history."""
     _moved(state, event)
     state.graph = graph = state.proposed or Graph.from_json(event.data)
-    state.proposed, state.replanning, state.merging = None, "", ""
+    state.proposed, state.replanning, state.merging, state.observing = None, "", "", False
     state.by_node, state.ready, state.held = [], [], {}
     for node in graph.nodes:
         kept = state.runs.get(node.id)
@@ -166,6 +197,8 @@ def _answered_in_words(state: Interaction, event: Event) -> None:
     state.answer = event.data["text"]
 
 
+_IDLE = frozenset({InteractionState.WAITING, InteractionState.PAUSED, InteractionState.QUEUED})
+
 _INTERACTION: dict[str, Callable[[Interaction, Event], None]] = {
     "interaction.submitted": _submitted,
     "interaction.queued": _queued,
@@ -181,6 +214,8 @@ _INTERACTION: dict[str, Callable[[Interaction, Event], None]] = {
     "interaction.cancelled": _ended,
     "plan.adopted": _adopted,
     "plan.patched": _patched,
+    "plan.concluded": _concluded,
+    "plan.unobserved": _unobserved,
     "assistant.output": _answered_in_words,
 }
 

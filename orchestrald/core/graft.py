@@ -38,7 +38,9 @@ def graft(graph: Graph, failed: str, replacement: Any, taken: Collection[str], n
     merged = {**old, "steps": [*kept, *(_renamed(step, renamed) for step in new)]}
     known = {step["id"] for step in kept} | {renamed.get(name, name) for name in names}
     for template in ("on_complete", "on_failure"):
-        if merged.get(template) is not None:
+        if isinstance(replacement, dict) and template in replacement:  # said anew; null takes the old words back
+            merged[template] = _words(replacement[template], renamed)
+        elif merged.get(template) is not None:
             merged[template] = _template(merged[template], renamed, known)
     return Graft(merged, len(kept), superseded, renamed)
 
@@ -79,6 +81,10 @@ def _references(value: Any, names: dict[str, str]) -> Any:
         return rename(value, names)
     except BadReference:
         return value
+
+
+def _words(template: Any, names: dict[str, str]) -> Any:
+    return _references(template, names) if isinstance(template, str) else template
 
 
 def _template(template: str, names: dict[str, str], known: Collection[str]) -> str | None:

@@ -5,6 +5,8 @@ the executor needs to know of its action, frozen at the time of acceptance, so t
 change how a running plan retries.
 """
 
+import hashlib
+import json
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -74,6 +76,13 @@ class Graph:
     def from_json(cls, data: dict[str, Any]) -> "Graph":
         reads = frozenset(Place(*spot.split(".")) for spot in data.get("reads", ()))
         return cls.build(Plan.model_validate(data["plan"]), data["specs"], reads).seeing(data.get("memory", {}))
+
+    @property
+    def digest(self) -> str:
+        """Of the plan and of what is frozen of its actions: another plugin of the same name makes another digest."""
+        what = {"plan": self.plan.model_dump(mode="json", by_alias=True, exclude_defaults=True), "specs": self.specs}
+        canonical = json.dumps(what, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"
 
     def seeing(self, memory: dict[str, dict[str, Any]]) -> "Graph":
         """The same plan, with what the working set holds for it."""

@@ -18,7 +18,7 @@ class Submitted:
     `max_replans` is how often a failed subgraph may be planned anew; 0 where no planner could. `queued` names the
     policy that has it wait for the interactions `behind` which it stands, empty when it starts at once; those in
     `interrupts` are being cancelled for it. `unattended`: nobody sits there to be asked. A fork brings results of
-    `forked_from` along in `carried`, by step.
+    `forked_from` along in `carried`, by step. `approved` is the digest of the plan that `by` was shown and agreed to.
     """
 
     at: int
@@ -38,6 +38,7 @@ class Submitted:
     interrupts: tuple[str, ...] = ()
     forked_from: str = ""
     carried: dict[str, dict[str, Any]] = field(default_factory=dict)
+    approved: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +62,16 @@ class Merged:
 @dataclass(frozen=True, slots=True)
 class PlanProposed:
     """A planner answered with a graph that passed `normalize`. `max_replans` missing: as it was submitted. `round`
-    missing: to whatever is being asked."""
+    missing: to whatever is being asked. `observes` is how often the planner wants to be asked about one intent, within
+    `seconds` (0: without end); 0: it does not want to see what came of its plan."""
 
     at: int
     graph: Graph
     planner: str = ""
     max_replans: int | None = None
     round: int | None = None
+    observes: int = 0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,17 @@ class PlanPatched:
     at: int
     graph: Graph
     superseded: tuple[str, ...]
+    planner: str = ""
+    round: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanConcluded:
+    """A planner says that nothing more is to be done; `text` is the answer, or why it cannot be done."""
+
+    at: int
+    text: str
+    achieved: bool = True
     planner: str = ""
     round: int | None = None
 
@@ -222,6 +237,7 @@ Input = (
     | Merged
     | PlanProposed
     | PlanPatched
+    | PlanConcluded
     | PlanningFailed
     | ActionSucceeded
     | ActionFailed

@@ -7,7 +7,7 @@ equal facts are the same state. Everything else here is derived for speed (count
 
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
-from typing import Any
+from typing import Any, NamedTuple
 
 from orchestrald.core.graph import Graph, Node
 from orchestrald.core.model import Failure, Question, Stored
@@ -88,12 +88,23 @@ class Run:
         }
 
 
+class Conclusion(NamedTuple):
+    """What a planner says at the end: the answer, and whether the intent is achieved."""
+
+    text: str
+    achieved: bool
+
+
 @dataclass(slots=True, eq=False)
 class Interaction:
     """The live state of one interaction; owned by one actor, changed by `evolve` alone.
 
     `queued` names the policy that had it wait, empty when it started at once. `merged` are the intents that joined it
     and are not planned yet, `merging` the one that is being planned, `unplanned` those that no plan was found for.
+
+    A planner that wants to see what came of its plan is asked at most `observes` times for one intent, of which
+    `asked` are over, and for `seconds`, in which `idle` (microseconds spent waiting for somebody) do not count. It ends
+    that by a `conclusion`, or is not asked again for the reason in `unobserved`.
     """
 
     id: str = ""
@@ -125,6 +136,15 @@ class Interaction:
     merged: list[str] = field(default_factory=list)
     merging: str = ""
     unplanned: list[tuple[str, Failure]] = field(default_factory=list)
+    observes: int = 0
+    observing: bool = False
+    asked: int = 0
+    seconds: float = 0.0
+    idle: int = 0
+    idle_since: int | None = None
+    conclusion: Conclusion | None = None
+    unobserved: Failure | None = None
+    reopened: int = 0
 
     # derived
     running: int = 0
@@ -202,6 +222,13 @@ class Interaction:
             "merged": self.merged,
             "merging": self.merging,
             "unplanned": self.unplanned,
+            "observes": self.observes,
+            "observing": self.observing,
+            "asked": self.asked,
+            "idle": self.idle,
+            "conclusion": self.conclusion,
+            "unobserved": self.unobserved,
+            "reopened": self.reopened,
             "queued": self.queued,
             "unattended": self.unattended,
             "running": self.running,

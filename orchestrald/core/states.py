@@ -58,13 +58,16 @@ INTERACTION: dict[InteractionState, dict[str, InteractionState]] = {
     _I.PLANNING: {
         "plan.adopted": _I.EXECUTING,
         "plan.patched": _I.EXECUTING,
+        "plan.concluded": _I.EXECUTING,  # nothing more is to be planned: finish what there is
+        "plan.unobserved": _I.EXECUTING,
         "interaction.resumed": _I.EXECUTING,  # the replan came to nothing: finish what does not depend on the failure
         "interaction.paused": _I.PAUSED,  # and asked for again when it is resumed
         **_ENDS,
     },
     _I.EXECUTING: {
         "plan.adopted": _I.EXECUTING,  # it was cancelled in the queue, and is tried again
-        "interaction.planning": _I.PLANNING,  # a replan of a failed subgraph, or of an input that joined
+        "interaction.planning": _I.PLANNING,  # a replan of a failed subgraph, an input that joined, or the next round
+        "plan.unobserved": _I.EXECUTING,  # there is no next round
         "interaction.waiting": _I.WAITING,
         "interaction.paused": _I.PAUSED,
         **_ENDS,
@@ -72,6 +75,7 @@ INTERACTION: dict[InteractionState, dict[str, InteractionState]] = {
     _I.WAITING: {
         "interaction.resumed": _I.EXECUTING,
         "interaction.planning": _I.PLANNING,  # a person denied what was asked, and the planner is told
+        "plan.unobserved": _I.EXECUTING,
         "interaction.paused": _I.PAUSED,
         **_ENDS,
     },

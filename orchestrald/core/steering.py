@@ -6,7 +6,7 @@ Retrying is deliberate: the steps get a new revision, so a plugin sees another i
 
 from orchestrald.core import inputs as i
 from orchestrald.core import questions
-from orchestrald.core.effects import Log, SetTimer, StopAction
+from orchestrald.core.effects import Log, SetTimer, StopAction, StopAsking
 from orchestrald.core.graph import Graph
 from orchestrald.core.interaction import Interaction, Run
 from orchestrald.core.states import InteractionState as I
@@ -19,15 +19,19 @@ _SKIPPABLE = frozenset({S.PENDING, S.WAITING, S.RETRYING})
 _BUSY = frozenset({S.RUNNING, S.RETRYING, S.WAITING, S.INTERRUPTED})
 
 
-def begin(turn: Turn, graph: Graph | None, planner: str = "caller", max_replans: int | None = None) -> None:
-    """Plan, or run what is planned."""
+def begin(turn: Turn, graph: Graph | None, proposed: i.PlanProposed | None = None) -> None:
+    """Plan, or run what is planned; `proposed` missing: by whoever handed it in."""
     if graph is None:
         turn.emit("interaction.planning", {"reason": "intent"})
         turn.plan(turn.state.intent)
         return
     turn.state.proposed = graph
-    data = {**graph.to_json(), "planner": planner}
-    turn.emit("plan.adopted", data if max_replans is None else {**data, "max_replans": max_replans})
+    data = {**graph.to_json(), "planner": proposed.planner if proposed else "caller"}
+    if proposed is not None and proposed.max_replans is not None:
+        data["max_replans"] = proposed.max_replans
+    if proposed is not None and proposed.observes:
+        data |= {"observes": proposed.observes, "seconds": proposed.seconds}
+    turn.emit("plan.adopted", data)
     for step_id, result in turn.state.carried.items():
         if "artifact" in result:
             turn.emit("artifact.stored", result["artifact"], step_id)
@@ -57,6 +61,8 @@ def cancel(turn: Turn, it: i.CancelRequested) -> None:
     if state.final or state.state is I.CANCELLING:
         turn.refuse("wrong_state", f"the interaction is already {state.state}")
         return
+    if state.explaining or state.state is I.PLANNING:
+        turn.ask(StopAsking())
     state.explaining = ""  # an outcome that was about to be explained is not the outcome any more
     turn.emit("interaction.cancelling", {"by": it.by, "reason": it.reason})
     for run in state.runs.values():
@@ -78,7 +84,7 @@ def resume(turn: Turn, it: i.ResumeRequested) -> None:
     if state.state is not I.PAUSED:
         turn.refuse("wrong_state", f"the interaction is {state.state}, not paused")
         return
-    failed, joining = state.replanning, state.merging
+    failed, joining, observing = state.replanning, state.merging, state.observing
     turn.emit("interaction.resumed", {"by": it.by})
     if failed:
         turn.emit("interaction.planning", {"reason": "replan", "failed": failed, "again": True})
@@ -86,8 +92,12 @@ def resume(turn: Turn, it: i.ResumeRequested) -> None:
     elif joining:
         turn.emit("interaction.planning", {"reason": "merged", "intent": joining, "again": True})
         turn.plan(joining, joins=True)
+    elif observing:
+        turn.emit("interaction.planning", {"reason": "observed", "again": True})
+        turn.plan(state.intent, joins=True)
     elif state.graph is None:
-        begin(turn, None)
+        turn.emit("interaction.planning", {"reason": "intent", "again": True})
+        turn.plan(state.intent)
     else:
         for run in list(state.by_node):
             if run.state is S.FAILED and holds_back(state, run):
@@ -129,7 +139,8 @@ def retry(turn: Turn, it: i.RetryRequested) -> None:
     if it.from_step and not given_up and not any(run.finished for run in again):
         turn.refuse("wrong_state", f"step {it.from_step} has not run yet")
         return
-    if not again and not state.unplanned and not given_up:
+    missed = state.unobserved is not None or (state.conclusion is not None and not state.conclusion.achieved)
+    if not again and not state.unplanned and not given_up and not missed:
         turn.refuse("wrong_state", "nothing has failed: name the step to retry from")
         return
     _reopen(turn, it)

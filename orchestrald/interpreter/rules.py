@@ -7,10 +7,12 @@ template comes first, when its references have values.
 from typing import Any
 
 from orchestrald.core.binding import remembered
-from orchestrald.core.decide import first_failure
 from orchestrald.core.interaction import Interaction, Run
+from orchestrald.core.model import Failure
 from orchestrald.core.references import BadReference, MissingValue, render, resolve
+from orchestrald.core.rounds import first_failure
 from orchestrald.core.states import StepState
+from orchestrald.models.base import Calls, Hear
 
 _TELLING = ("result", "text", "summary", "message", "path", "content", "stdout", "answer", "items")
 """Keys of an output that tell a person something, most telling first."""
@@ -23,9 +25,25 @@ class RulesInterpreter:
     def explain(self, state: Interaction, status: str) -> str:
         if status == "cancelled":
             return "\n".join([f"Cancelled. {_tally(state)}".strip(), *_not_begun(state)])
-        if status == "failed":
-            return _failed(state)
-        return _template(state, "on_complete") or _completed(state)
+        if state.conclusion is not None:
+            return "\n".join([_concluded(state, state.conclusion.text), *_faults(state), *_unplanned(state)])
+        said = _failed(state) if status == "failed" else _template(state, "on_complete") or _completed(state)
+        return f"{said}\n{_unobserved(state.unobserved)}" if state.unobserved is not None else said
+
+    def wants_to_narrate(self, state: Interaction, status: str) -> bool:
+        return False
+
+    async def narrate(self, state: Interaction, status: str, calls: Calls, hear: Hear) -> str:
+        return self.explain(state, status)
+
+
+def _concluded(state: Interaction, text: str) -> str:
+    """The planner's words. References in them mean what they mean in a plan; where they lead nowhere, they stay."""
+    return _rendered(state, text) or text
+
+
+def _unobserved(why: Failure) -> str:
+    return f"The planner was not asked again: {_short(why.message)}"
 
 
 def _completed(state: Interaction) -> str:
@@ -40,9 +58,15 @@ def _failed(state: Interaction) -> str:
     if said:
         return said
     failed = [run for run in state.by_node if run.state is StepState.FAILED]
-    if not failed and not state.unplanned:
+    if not failed and not state.unplanned and state.unobserved is None:
         return "\n".join([failure.message, *_not_begun(state)])
-    lines = [f"Failed: {_goal(state)}. {_tally(state)}".strip()]
+    return "\n".join([f"Failed: {_goal(state)}. {_tally(state)}".strip(), *_faults(state), *_unplanned(state)])
+
+
+def _faults(state: Interaction) -> list[str]:
+    """What failed and was not replaced. Whatever a planner says of the outcome, these are the facts."""
+    failed = [run for run in state.by_node if run.state is StepState.FAILED]
+    lines = []
     for run in failed[:5]:
         reason = run.failure.message if run.failure else "no reason given"
         lines.append(f"{run.id} ({run.node.action or run.node.kind}) failed: {_short(reason)}")
@@ -51,8 +75,11 @@ def _failed(state: Interaction) -> str:
             lines.append(_short(hint))
     if len(failed) > 5:
         lines.append(f"and {len(failed) - 5} more steps failed")
-    lines += [f"{_short(intent)!r} could not be planned: {_short(why.message)}" for intent, why in state.unplanned]
-    return "\n".join(lines)
+    return lines
+
+
+def _unplanned(state: Interaction) -> list[str]:
+    return [f"{_short(intent)!r} could not be planned: {_short(why.message)}" for intent, why in state.unplanned]
 
 
 def _not_begun(state: Interaction) -> list[str]:
@@ -104,8 +131,11 @@ def _short(text: str) -> str:
 def _template(state: Interaction, name: str, **names: Any) -> str:
     """The plan's own words, or nothing when it has none or they refer to what is not there."""
     template = getattr(state.graph.plan, name) if state.graph else None
-    if not template:
-        return ""
+    return _rendered(state, template, **names) if template else ""
+
+
+def _rendered(state: Interaction, template: str, **names: Any) -> str:
+    """Empty when it refers to what is not there."""
 
     def find(root: str) -> Any:
         if root in names:
@@ -116,5 +146,5 @@ def _template(state: Interaction, name: str, **names: Any) -> str:
 
     try:
         return render(resolve(template, find))
-    except (MissingValue, BadReference):
+    except (MissingValue, BadReference, KeyError):
         return ""
