@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from orchestrald.core.events import Event
+from orchestrald.store.base_calls import Calls
 from orchestrald.store.base_kept import Kept
 
 
@@ -181,6 +182,11 @@ class Reader(Protocol):
     @property
     def kept(self) -> Kept:
         """The working set, and what is known of references."""
+        ...
+
+    @property
+    def calls(self) -> Calls:
+        """What was spent on models."""
         ...
 
     async def events(

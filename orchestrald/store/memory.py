@@ -12,7 +12,7 @@ import trio
 from orchestrald.core.dialogue import is_message
 from orchestrald.core.events import Event
 from orchestrald.errors import DamagedReference, InternalError, NotFound, StoreError
-from orchestrald.store import kept, schedules, waiting
+from orchestrald.store import kept, model_calls, schedules, waiting
 from orchestrald.store.base import (
     Batch,
     InteractionRow,
@@ -24,6 +24,7 @@ from orchestrald.store.base import (
     WaitRow,
 )
 from orchestrald.store.kept_reader import MemoryKept
+from orchestrald.store.model_calls_reader import MemoryCalls
 from orchestrald.store.references import JUST_NOW_S
 from orchestrald.store.rows import decode, encode, is_final, numbered, prepare, wait_of
 
@@ -50,6 +51,7 @@ class MemoryJournal:
         self.waiting = waiting.Remembered()
         self.schedules = schedules.Remembered()
         self.kept = kept.Remembered()
+        self.calls = model_calls.Remembered()
 
     async def append(self, batch: Batch) -> Sequence[Event]:
         prepared = prepare(batch)
@@ -73,6 +75,7 @@ class MemoryJournal:
             self.waiting.write(prepared.waiting, len(self.stored) + 1)
         events = numbered(prepared.events, len(self.stored) + 1)
         self.kept.write(prepared.kept, len(self.stored) + 1, decode)
+        self.calls.write(prepared.calls, len(self.stored) + 1)
         self.stored.extend(zip(events, prepared.data, strict=True))
         self.transactions += 1
         self._publish(events)
@@ -94,6 +97,7 @@ class MemoryReader:
     def __init__(self, journal: MemoryJournal) -> None:
         self._journal = journal
         self.kept = MemoryKept(journal)
+        self.calls = MemoryCalls(journal)
 
     async def events(
         self,

@@ -21,6 +21,7 @@ from orchestrald.errors import InvalidParams, StoreError
 from orchestrald.store import schedules, waiting
 from orchestrald.store.base import InteractionRow, MailRow, RequestRow, RestingRow, ScheduleRow, ThreadRow, WaitRow
 from orchestrald.store.kept_reader import SqliteKept
+from orchestrald.store.model_calls_reader import SqliteCalls
 from orchestrald.store.rows import event_of, interaction_of, is_final, request_of, schedule_of, thread_of, wait_of
 from orchestrald.store.trio_aiosqlite import call, connect
 
@@ -73,6 +74,7 @@ class SqliteReader:
         self._free = list(connections)
         self._limit = trio.CapacityLimiter(len(connections))
         self.kept = SqliteKept(self._all)
+        self.calls = SqliteCalls(self._all)
 
     async def events(
         self,

@@ -14,7 +14,7 @@ from pydantic_core import from_json, to_json
 from orchestrald.core.events import Event, upcast
 from orchestrald.core.states import FINAL_INTERACTION
 from orchestrald.errors import StoreError
-from orchestrald.store import kept, schedules, waiting
+from orchestrald.store import kept, model_calls, schedules, waiting
 from orchestrald.store.base import Batch, InteractionRow, RequestRow, ScheduleRow, ThreadRow, WaitRow
 
 _SURELY_READABLE_BYTES = 400
@@ -37,6 +37,7 @@ class Prepared(NamedTuple):
     schedule: schedules.Prepared | None
     waiting: waiting.Prepared | None
     kept: list[kept.Change]
+    calls: list[model_calls.Change]
 
 
 def encode(value: Any) -> str:
@@ -77,7 +78,7 @@ def prepare(batch: Batch) -> Prepared:
     events = tuple(batch.events)
     data = [encode(event.data) for event in events]
     shown = (interaction, thread, request, schedule, waiting.prepare(batch, encode))
-    return Prepared(events, data, *shown, kept.prepare(events, encode))
+    return Prepared(events, data, *shown, kept.prepare(events, encode), model_calls.prepare(events))
 
 
 def numbered(events: Iterable[Event], first: int) -> tuple[Event, ...]:

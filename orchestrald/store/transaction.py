@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from orchestrald.errors import StoreError
-from orchestrald.store import kept, schedules, waiting
+from orchestrald.store import kept, model_calls, schedules, waiting
 from orchestrald.store.rows import Prepared
 
 _REMEMBERED_NAMES = 8_192
@@ -106,6 +106,8 @@ class Ledger:
                 waiting.write(self._cursor, batch.waiting, firsts[-1], self._number)
             if batch.kept:
                 kept.write(self._cursor, batch.kept, firsts[-1], self._number)
+            if batch.calls:
+                model_calls.write(self._cursor, batch.calls, firsts[-1], self._number)
             if batch.schedule is not None:
                 schedules.write(self._cursor, batch.schedule)
         executemany(_INSERT_EVENT, events)
