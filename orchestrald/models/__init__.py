@@ -1,0 +1,1 @@
+"""Language models, for whoever asks one: the planner and the interpreter."""

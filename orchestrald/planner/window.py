@@ -1,0 +1,96 @@
+"""What fits into a model's window, and how is the window divided?
+
+Everything here counts in tokens as `models.base.estimate` does, which is rather too many. The same input is always cut
+in the same place: a prompt must be the same after a restart.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from orchestrald.errors import PromptTooLong
+from orchestrald.models.base import estimate
+from orchestrald.planner.data import written
+
+LONGEST_ANSWER = 4096
+
+_SPARE = 64
+"""For what an endpoint's chat template puts around the messages."""
+
+_CUTS = ((4000, 200), (1500, 80), (600, 40), (250, 20), (100, 10), (40, 5), (20, 2))
+"""Characters of a text and items of a list or object that are kept, from the mildest cut to the harshest."""
+
+
+class Part(NamedTuple):
+    """A part of a message. `make` gets tokens, and returns a text that has no more of them."""
+
+    share: float
+    make: Callable[[int], str]
+
+
+class Division(NamedTuple):
+    """`answer` is left free for the answer, `room` is what the fixed text leaves for all the rest."""
+
+    answer: int
+    room: int
+
+
+def divide(window: int, fixed: str, longest_answer: int = LONGEST_ANSWER) -> Division:
+    """Raises PromptTooLong when next to nothing would be left."""
+    answer = min(longest_answer, window // 5)
+    room = window - answer - estimate(fixed) - _SPARE
+    if room < window // 8:
+        raise PromptTooLong(f"A window of {window} tokens is too small to plan in: the rules alone take most of it.")
+    return Division(answer, room)
+
+
+def fit(room: int, parts: Sequence[Part]) -> list[str]:
+    """The texts of the parts, which together have at most `room` tokens. What a part leaves of its share, the parts
+    behind it may use."""
+    texts: list[str] = []
+    for position, part in enumerate(parts):
+        shares = sum(each.share for each in parts[position:])
+        text = part.make(int(room * part.share / shares)) if room > 0 else ""
+        room -= estimate(text)
+        texts.append(text)
+    return texts
+
+
+def newest(texts: Sequence[str], room: int) -> list[str]:
+    """As many of the last texts as fit, one a line, in their order."""
+    kept: list[str] = []
+    for text in reversed(texts):
+        room -= estimate(text + "\n")
+        if room < 0:
+            break
+        kept.append(text)
+    return kept[::-1]
+
+
+def shortened(value: Any, room: int) -> tuple[Any, str]:
+    """The value, cut until its JSON fits, and how much of it is left: `300 of 9000 characters`; empty: all of it.
+
+    Texts lose their end, lists and objects their last items, and say so where they were cut.
+    """
+    whole = written(value)
+    if estimate(whole) <= room:
+        return value, ""
+    for characters, items in _CUTS:
+        cut = _cut(value, characters, items)
+        if estimate(text := written(cut)) <= room:
+            return cut, f"{len(text)} of {len(whole)} characters"
+    head = whole[: max(room, 0)]  # a character may take three bytes, and a quote an escape
+    while head and estimate(written(head)) > room:
+        head = head[: len(head) // 2]
+    return head, f"{len(head)} of {len(whole)} characters"
+
+
+def _cut(value: Any, characters: int, items: int) -> Any:
+    if isinstance(value, str):
+        return value if len(value) <= characters else f"{value[:characters]}… ({characters} of {len(value)} characters)"
+    if isinstance(value, list | tuple):
+        kept = [_cut(item, characters, items) for item in value[:items]]
+        return [*kept, f"… ({items} of {len(value)} items)"] if len(value) > items else kept
+    if isinstance(value, dict):
+        some = {key: _cut(inner, characters, items) for key, inner in list(value.items())[:items]}
+        return {**some, "…": f"{items} of {len(value)} keys"} if len(value) > items else some
+    return value
