@@ -2,7 +2,7 @@
 
 Rules of this file:
 
-- Append events, then perform effects. An effect that only computes (putting the outcome into words) may come first.
+- Append events, then perform effects. One that only computes (putting the outcome into words by rules) may come first.
 - One actor owns one state; everybody else talks to it through its inbox.
 - All inputs that wait when the actor is free become one commit: a finished step and the next one's start share it.
 """
@@ -15,7 +15,7 @@ import trio
 
 from orchestrald.core.approval import Gate
 from orchestrald.core.decide import decide
-from orchestrald.core.effects import Effect, Explain, Log, ProposePlan, RunAction, SetTimer, StopAction
+from orchestrald.core.effects import Effect, Explain, Log, ProposePlan, RunAction, SetTimer, StopAction, StopAsking
 from orchestrald.core.events import Event
 from orchestrald.core.inputs import Explained, Input, SlotsFreed
 from orchestrald.core.interaction import Interaction
@@ -41,6 +41,10 @@ class Performer(Protocol):
     def stop_action(self, actor: "Actor", effect: StopAction) -> None: ...
 
     def propose_plan(self, actor: "Actor", effect: ProposePlan) -> None: ...
+
+    def explain(self, actor: "Actor", effect: Explain) -> None: ...
+
+    def stop_asking(self, actor: "Actor", effect: StopAsking) -> None: ...
 
     def set_timer(self, actor: "Actor", effect: SetTimer) -> None: ...
 
@@ -205,12 +209,19 @@ class Actor:
         decision = decide(self.state, happened, self._slots, self._gate())
         events += decision.events
         for effect in decision.effects:
-            if isinstance(effect, Explain):
+            if isinstance(effect, Explain) and not self._takes_time(effect.status):
                 text = self._in_words(effect.status)
                 self._decide(Explained(happened.at, effect.status, text), events, effects)
             else:
                 effects.append(effect)
         return decision.refusal
+
+    def _takes_time(self, status: str) -> bool:
+        try:
+            return self._interpreter.wants_to_narrate(self.state, status)
+        except Exception:  # promise 3, as in `_in_words`
+            log.exception("the interpreter failed at %s", self.state.id)
+            return False
 
     def _in_words(self, status: str) -> str:
         try:
@@ -237,6 +248,10 @@ class Actor:
                     self._performer.stop_action(self, effect)
                 case ProposePlan():
                     self._performer.propose_plan(self, effect)
+                case Explain():
+                    self._performer.explain(self, effect)
+                case StopAsking():
+                    self._performer.stop_asking(self, effect)
                 case SetTimer():
                     self._performer.set_timer(self, effect)
                 case Log():

@@ -28,14 +28,16 @@ from orchestrald.core.interaction import Interaction
 from orchestrald.core.states import FINAL_INTERACTION, InteractionState
 from orchestrald.engine.actor import Actor
 from orchestrald.engine.artifacts import Artifacts
+from orchestrald.engine.asking import Asking
 from orchestrald.engine.clock import Clock
 from orchestrald.engine.letters import Remember
 from orchestrald.engine.looking import Looking
 from orchestrald.engine.mailbox import Mailbox
 from orchestrald.engine.memory import WorkingSet
+from orchestrald.engine.model_calls import UNLIMITED, Budgets, ModelCalls
 from orchestrald.engine.notices import NOBODY, Notices, Notifiers
 from orchestrald.engine.performing import Actions, Performing, Spectators
-from orchestrald.engine.planning import Planning
+from orchestrald.engine.planning import ORDINARY_BOUNDS, Bounds, Planning
 from orchestrald.engine.recovery import Lost, farewell, hydrate, load
 from orchestrald.engine.requests import Requests
 from orchestrald.engine.slots import DaemonSlots
@@ -88,13 +90,13 @@ class Engine:
         clock: Clock,
         max_parallel_steps: int = 16,
         max_parallel_steps_daemon: int = 64,
-        max_replans: int = 1,
         inline_output_bytes: int = 64 * 1024,
         policies: Policies = ORDINARY,
         max_interactions_per_thread: int = 10,
         retain_unmatched: float = 7 * 86400.0,
         gate: Callable[[], Gate] = lambda: NO_RULES,
-        max_history: int = 20,
+        bounds: Bounds = ORDINARY_BOUNDS,
+        budgets: Callable[[], Budgets] = lambda: UNLIMITED,
         retention: float | None = None,
         notifiers: Notifiers = NOBODY,
     ) -> None:
@@ -102,7 +104,8 @@ class Engine:
         self.reader = reader
         self.references = references
         self.working_set = WorkingSet(journal, reader, clock)
-        self.planning = Planning(planner, actions, clock, self.working_set, reader, max_history, max_replans)
+        self.model_calls = ModelCalls(journal, reader, clock, budgets)
+        self.planning = Planning(planner, actions, clock, self.working_set, reader, self.model_calls, bounds)
         self.gate = gate
         self.interpreter = interpreter
         self.actions = actions
@@ -115,7 +118,7 @@ class Engine:
         self.threads = Threads(max_interactions_per_thread)
         self.waits = Waits()
         self.notices = Notices(notifiers, self.spawn)
-        self.max_replans = max_replans if planner.replans else 0
+        self.max_replans = bounds.replans if planner.replans else 0
         self.failure: StoreError | None = None
         self.artifacts = Artifacts(self, journal, reader, references, clock, self.timers, retention)
         self._inline_output_bytes = inline_output_bytes
@@ -125,7 +128,7 @@ class Engine:
             references=references,
             runner=runner,
             actions=actions,
-            planning=self.planning,
+            asking=Asking(self, self.planning, interpreter, self.model_calls, spectators, clock),
             spectators=spectators,
             clock=clock,
             timers=self.timers,
@@ -236,7 +239,7 @@ class Engine:
         """
         self.slots.close()
         with trio.move_on_after(seconds):
-            while self.slots.running or any(actor.busy for actor in self.live.values()):
+            while self.slots.running or self.performing.asking or any(actor.busy for actor in self.live.values()):
                 self._quiet = trio.Event()
                 await self._quiet.wait()
 
@@ -348,12 +351,13 @@ class Engine:
         labels: Mapping[str, str] | None = None,
         policy: str | None = None,
         unattended: bool = False,
+        approved: str = "",
         remember: RememberSubmission | None = None,
     ) -> Submission:
         """An input, from a plan where `graph` is given. Returns when what becomes of it is durable."""
         if self.failure is not None or self.draining:
             raise self.ended()
-        asked = Asked(by, intent, graph, source, workspace, labels or {}, unattended)
+        asked = Asked(by, intent, graph, source, workspace, labels or {}, unattended, approved=approved)
         return await self.submissions.submit(asked, thread_id, policy, remember)
 
     # --- what submissions, steering and the mailbox ask for -----------------------------------------------------

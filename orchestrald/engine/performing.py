@@ -11,17 +11,17 @@ from typing import Any, Protocol
 import trio
 
 from orchestrald.actions import LoadedAction
-from orchestrald.core.effects import Log, ProposePlan, RunAction, SetTimer, StopAction
+from orchestrald.core.effects import Explain, Log, ProposePlan, RunAction, SetTimer, StopAction, StopAsking
 from orchestrald.core.events import Event
 from orchestrald.core.inputs import ActionFailed, ActionSucceeded, Input, TimerFired
 from orchestrald.core.interaction import Interaction
 from orchestrald.core.model import ActionSpec
 from orchestrald.engine.actor import Actor
+from orchestrald.engine.asking import Asking
 from orchestrald.engine.attempts import Attempts
 from orchestrald.engine.clock import Clock
 from orchestrald.engine.host import Host
 from orchestrald.engine.memory import WorkingSet
-from orchestrald.engine.planning import Planning
 from orchestrald.engine.slots import DaemonSlots
 from orchestrald.engine.timers import Timers
 from orchestrald.engine.waits import Waits
@@ -54,6 +54,8 @@ class Spectators(Protocol):
 
     def log(self, interaction_id: str, step_id: str, level: str, message: str) -> None: ...
 
+    def answer(self, interaction_id: str, piece: str) -> None: ...
+
 
 class Performing:
     """`actor.Performer`."""
@@ -66,7 +68,7 @@ class Performing:
         references: ReferenceStore,
         runner: Runner,
         actions: Actions,
-        planning: Planning,
+        asking: Asking,
         spectators: Spectators,
         clock: Clock,
         timers: Timers,
@@ -79,7 +81,7 @@ class Performing:
         self._host = host
         self._journal = journal
         self._actions = actions
-        self._planning = planning
+        self.asking = asking
         self._spectators = spectators
         self._clock = clock
         self._timers = timers
@@ -115,10 +117,13 @@ class Performing:
             scope.cancel()
 
     def propose_plan(self, actor: Actor, effect: ProposePlan) -> None:
-        self._host.spawn(self._plan, actor, effect)
+        self.asking.propose_plan(actor, effect)
 
-    async def _plan(self, actor: Actor, effect: ProposePlan) -> None:
-        await self._host.deliver(actor.state.id, await self._planning.propose(actor.state, effect))
+    def explain(self, actor: Actor, effect: Explain) -> None:
+        self.asking.explain(actor, effect)
+
+    def stop_asking(self, actor: Actor, effect: StopAsking) -> None:
+        self.asking.stop(actor)
 
     def set_timer(self, actor: Actor, effect: SetTimer) -> None:
         self.wake_at(effect.due_at, actor.state.id, effect.step_id)

@@ -4,27 +4,35 @@ Asks the planner, and believes it nothing: whatever comes back is normalized, an
 """
 
 import logging
+import re
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import trio
 
 from orchestrald.core.dialogue import Message, messages
 from orchestrald.core.effects import ProposePlan
-from orchestrald.core.graft import graft
+from orchestrald.core.graft import Graft, graft
 from orchestrald.core.graph import Graph
-from orchestrald.core.inputs import Input, PlanningFailed, PlanPatched, PlanProposed
+from orchestrald.core.inputs import Input, PlanConcluded, PlanningFailed, PlanPatched, PlanProposed
 from orchestrald.core.interaction import Interaction
 from orchestrald.core.model import ActionSpec, Failure
 from orchestrald.core.normalize import normalize
+from orchestrald.core.observation import Observed, steps
 from orchestrald.core.plan_shape import Problem
+from orchestrald.core.working_set import SCOPES, owner
 from orchestrald.engine.clock import Clock
 from orchestrald.engine.memory import WorkingSet
+from orchestrald.engine.model_calls import ModelCalls
 from orchestrald.errors import OrchestralError, PlanError
-from orchestrald.planner.base import Planner, Proposal, Request
+from orchestrald.planner.base import Done, Kept, Planner, Proposal, Request
 from orchestrald.store.base import Reader
+from orchestrald.store.base_calls import Spent
 
 log = logging.getLogger("orchestrald.engine")
+
+MOST_KEPT = 50
+"""Kept values and stored content that a planner is told of."""
 
 LARGE = 300
 """A plan with more steps is normalized in a thread: it would hold up everybody else for tens of milliseconds."""
@@ -35,10 +43,21 @@ class Catalog(Protocol):
     def specs(self) -> Mapping[str, ActionSpec]: ...
 
 
-class Planning:
-    """`max_history` is how many messages of its thread a planner is told, `max_replans` how often a failed part of one
-    interaction may be planned anew."""
+class Bounds(NamedTuple):
+    """`history` is how many messages of its thread a planner is told, `replans` how often a failed part of one
+    interaction may be planned anew. A planner that sees what comes of its plans may go on for `seconds` (0: without
+    end), waits for people not counted, and until the plan has `steps`."""
 
+    history: int = 20
+    replans: int = 1
+    steps: int = 200
+    seconds: float = 3600.0
+
+
+ORDINARY_BOUNDS = Bounds()
+
+
+class Planning:
     def __init__(
         self,
         planner: Planner,
@@ -46,16 +65,16 @@ class Planning:
         clock: Clock,
         working_set: WorkingSet,
         reader: Reader,
-        max_history: int,
-        max_replans: int,
+        model_calls: ModelCalls,
+        bounds: Bounds,
     ) -> None:
         self.planner = planner
         self._catalog = catalog
         self._clock = clock
-        self._max_replans = max_replans
         self._working_set = working_set
         self._reader = reader
-        self._max_history = max_history
+        self._model_calls = model_calls
+        self._bounds = bounds
 
     async def accept(self, raw: Any, offset: int = 0) -> Graph:
         """A plan as a graph. Raises PlanError with every problem in `data["problems"]`.
@@ -76,15 +95,16 @@ class Planning:
     async def propose(self, state: Interaction, effect: ProposePlan) -> Input:
         """The input that asking the planner leads to. Leaves by `trio.Cancelled` only."""
         try:
-            met = effect.failure.to_json() if effect.failure else None
-            said = await self._dialogue(state)
-            request = Request(effect.intent, state.workspace, effect.failed, met, state.planner, said)
-            proposal = await self.planner.propose(request)
+            proposal = await self.planner.propose(await self._request(state, effect))
+            if isinstance(proposal, Done):
+                said = (proposal.text, proposal.achieved, proposal.planner)
+                return PlanConcluded(self._clock.now(), *said, effect.round)
             if effect.failed or effect.joins:
                 return await self._patch(state, effect, proposal)
             graph = await self._working_set.freeze(await self.accept(proposal.plan), state.thread_id, state.id)
-            replans = self._max_replans if proposal.replans else None
-            return PlanProposed(self._clock.now(), graph, proposal.planner, replans, effect.round)
+            replans = self._bounds.replans if proposal.replans else None
+            wants = (replans, effect.round, proposal.rounds, self._bounds.seconds)
+            return PlanProposed(self._clock.now(), graph, proposal.planner, *wants)
         except OrchestralError as error:
             return PlanningFailed(self._clock.now(), in_words(error), effect.round)
         except Exception as error:  # promise 3: whatever a planner does, the interaction ends with words
@@ -92,21 +112,108 @@ class Planning:
             failure = Failure("planner_failed", f"the planner failed: {type(error).__name__}: {error}")
             return PlanningFailed(self._clock.now(), failure, effect.round)
 
+    async def preview(self, intent: str, workspace: str) -> tuple[Proposal | Done, Spent]:
+        """What the planner says to an intent that nobody has submitted, and what it cost to ask."""
+        calls = self._model_calls.of("", "", "preview")
+        said = await self.planner.propose(Request(intent, workspace, check=self._check_whole, calls=calls))
+        return said, calls.spent
+
+    async def _check_whole(self, plan: dict[str, Any]) -> None:
+        self._refuse_more_than(self._bounds.steps, len((await self.accept(plan)).nodes))
+
+    async def _request(self, state: Interaction, effect: ProposePlan) -> Request:
+        """Of the state as it is now: what ends while the planner thinks is for the next round."""
+
+        async def check(plan: dict[str, Any]) -> None:
+            if not effect.failed and not effect.joins:
+                await self._check_whole(plan)
+                return
+            made = self._grafted(state, effect, plan)
+            try:
+                graph = await self.accept(made.plan, made.kept)
+            except PlanError as error:
+                raise _in_its_own_names(error, made.renamed) from None
+            self._refuse_more_than(max(self._bounds.steps - made.kept, 0), len(graph.nodes) - made.kept)
+
+        observed = _observed(state, effect) if state.graph is not None or effect.joins else None
+        return Request(
+            intent=effect.intent,
+            workspace=state.workspace,
+            failed_step=effect.failed,
+            failure=effect.failure.to_json() if effect.failure else None,
+            replaces=downstream(state.graph, effect.failed) if effect.failed and state.graph else (),
+            planner=state.planner,
+            dialogue=await self._dialogue(state),
+            kept=await self._kept(state),
+            now=self._clock.now(),
+            observed=observed,
+            check=check,
+            calls=self._model_calls.of(state.thread_id, state.id, f"round {effect.round}"),
+        )
+
+    def _refuse_more_than(self, most: int, steps: int) -> None:
+        if steps > most:
+            problem = Problem("steps", "too_many_steps", f"there are {steps} new steps; at most {most} may be added")
+            raise PlanError("The plan has one fault.", data={"problems": [problem.to_json()]})
+
     async def _dialogue(self, state: Interaction) -> tuple[Message, ...]:
         """What was said in the thread before, without the words that began this very interaction."""
-        if not self._max_history:
+        if not self._bounds.history:
             return ()
-        said = messages(await self._reader.dialogue(state.thread_id, limit=self._max_history + 1))
+        said = messages(await self._reader.dialogue(state.thread_id, limit=self._bounds.history + 1))
         before = (
             each for each in said if (each.interaction_id, each.role, each.text) != (state.id, "user", state.intent)
         )
-        return tuple(before)[-self._max_history :]
+        return tuple(before)[-self._bounds.history :]
 
     async def _patch(self, state: Interaction, effect: ProposePlan, proposal: Proposal) -> Input:
-        assert state.graph is not None
-        made = graft(state.graph, effect.failed, proposal.plan, state.runs, max(state.replans, 1))
+        made = self._grafted(state, effect, proposal.plan)
         graph = await self._working_set.freeze(await self.accept(made.plan, made.kept), state.thread_id, state.id)
         return PlanPatched(self._clock.now(), graph, made.superseded, proposal.planner, effect.round)
+
+    async def _kept(self, state: Interaction) -> tuple[Kept, ...]:
+        """The newest of what outlives interactions, and is to be seen from this one."""
+        kept = self._reader.kept
+        found: list[tuple[int, Kept]] = []
+        for scope in SCOPES:
+            rows = await kept.keys(scope, owner(scope, state.thread_id, state.id))
+            found += [(row.at, Kept(f"{scope}.{row.key}", row.size)) for row in rows]
+        stored = await kept.references(thread_id=state.thread_id, limit=MOST_KEPT)
+        found += [(row.created_at, Kept(row.digest, row.size, f"{row.name} ({row.media_type})")) for row in stored]
+        return tuple(each for _, each in sorted(found, key=lambda pair: -pair[0])[:MOST_KEPT])
+
+    def _grafted(self, state: Interaction, effect: ProposePlan, plan: Any) -> Graft:
+        assert state.graph is not None, "what has no plan is planned as a whole"
+        return graft(state.graph, effect.failed, plan, state.runs, max(state.replans, 1))
+
+
+def downstream(graph: Graph, failed: str) -> tuple[str, ...]:
+    """What goes with a failed step when it is replaced."""
+    return tuple(graph.nodes[i].id for i in graph.descendants(graph.index[failed]))
+
+
+def _in_its_own_names(error: PlanError, renamed: Mapping[str, str]) -> PlanError:
+    """The same problems, with the ids that whoever proposed the steps knows them by."""
+    if not renamed:
+        return error
+    own = {new: old for old, new in renamed.items()}
+    word = re.compile(rf"\b({'|'.join(map(re.escape, own))})\b")
+    problems = [
+        {key: text if key == "code" else word.sub(lambda found: own[found[1]], text) for key, text in problem.items()}
+        for problem in error.data["problems"]
+    ]
+    return PlanError(error.message, data={"problems": problems})
+
+
+def _observed(state: Interaction, effect: ProposePlan) -> Observed:
+    return Observed(
+        steps=steps(state),
+        goal=state.graph.plan.goal if state.graph else "",
+        round=state.asked,
+        left=max(state.observes - state.asked, 0),
+        first=state.intent if effect.intent != state.intent else "",
+        joined=tuple(state.merged),
+    )
 
 
 def _shifted(problem: Problem, offset: int) -> Problem:

@@ -58,6 +58,7 @@ class Asked(NamedTuple):
     forked_from: str = ""
     carried: Mapping[str, dict[str, Any]] = {}
     loaded: Mapping[str, Any] = {}
+    approved: str = ""
 
 
 class Policies(NamedTuple):
@@ -183,6 +184,7 @@ class Submissions:
             interrupts=cancel,
             forked_from=asked.forked_from,
             carried=dict(asked.carried),
+            approved=asked.approved,
         )
         disposition: Disposition = "queued" if queued else "started"
         self._threads.put(thread_id, Standing(interaction_id, "queued" if queued else "active", now, cancel))

@@ -58,7 +58,14 @@ def the_journal_can_be_followed(history: History) -> Iterator[str]:
             continue
         still = [run.id for run in state.runs.values() if run.state not in FINISHED]
         failed = [run.id for run in state.by_node if run.state is StepState.FAILED]
-        if events[-1].type != "interaction.failed" and state.final and state.state == "completed" and failed:
+        word = state.conclusion is not None  # of a planner that has seen what failed
+        if (
+            events[-1].type != "interaction.failed"
+            and state.final
+            and state.state == "completed"
+            and failed
+            and not word
+        ):
             yield f"{interaction_id} is completed, and {', '.join(failed)} failed"
         if state.final and still and not _fell(history, interaction_id):
             yield f"{interaction_id} is {state.state}, and {', '.join(still)} are open"

@@ -17,13 +17,13 @@ from orchestrald.core.concurrency import BUILT_IN
 from orchestrald.engine.engine import Engine
 from orchestrald.engine.submissions import Policies
 from orchestrald.errors import StoreError
-from orchestrald.interpreter.rules import RulesInterpreter
 from orchestrald.protocol.messages import METHODS
 from orchestrald.server.methods.approvals import Approvals
 from orchestrald.server.methods.events import Events
 from orchestrald.server.methods.interactions import Interactions
 from orchestrald.server.methods.threads import Threads
 from simulation.disk import Disk, References
+from simulation.models import BUDGETS, Narrator
 from simulation.performance import INLINE_BYTES, Company, Planner
 
 MAX_QUEUED = 2
@@ -53,6 +53,8 @@ class _Silent:
 
     def log(self, *_: Any) -> None: ...
 
+    def answer(self, *_: Any) -> None: ...
+
 
 class Life:
     """`up` is set once it serves, `over` when nothing of it is left, `buried` when the next one has begun.
@@ -76,7 +78,8 @@ class Life:
             references=References(self, world.references),
             runner=Company(self),
             planner=Planner(self),
-            interpreter=RulesInterpreter(),
+            interpreter=Narrator(self),
+            budgets=lambda: BUDGETS,
             actions=world.actions,
             spectators=_Silent(),
             clock=world.clock,
@@ -114,6 +117,8 @@ class Life:
             self.countdown -= 1
             if not self.countdown:
                 self.cut()
+        if not self.on and trio.current_effective_deadline() > 0:  # behind a shield, where no cancellation comes
+            raise StoreError("The power is gone.")
         if not self.on:
             await self.over.wait()  # the daemon's own code is cancelled here
             raise StoreError("The power is gone.")

@@ -13,8 +13,9 @@ from orchestrald.actions import LoadedAction
 from orchestrald.core.model import ActionSpec, Failure, Question
 from orchestrald.errors import NoPlaybook, PlannerUnavailable
 from orchestrald.hookspecs import Action
-from orchestrald.planner.base import Proposal, Request
+from orchestrald.planner.base import Done, Proposal, Request
 from orchestrald.runner.base import Asked, Attempt, Failed, Observer, Outcome, Succeeded, Violation
+from simulation.models import look_and_plan
 from simulation.plans import ACTIONS, LIMITS
 
 if TYPE_CHECKING:
@@ -118,9 +119,11 @@ class Planner:
     def __init__(self, life: "Life") -> None:
         self._life = life
 
-    async def propose(self, request: Request) -> Proposal:
+    async def propose(self, request: Request) -> Proposal | Done:
         await self._life.instant("plan")
         told = self._life.world.intents[request.intent]
+        if told.planner == "looking":
+            return await look_and_plan(self._life, request, told)
         if told.planner == "slow":
             await trio.sleep(6)
         if request.failed_step:

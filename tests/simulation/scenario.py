@@ -41,6 +41,7 @@ class Scenario:
 
 
 POLICIES = tuple(BUILT_IN)
+PLANNERS = ("good", "good", "looking", "looking", "looking", "slow", "away", "mad", "wrong")
 
 
 def draw(seed: int) -> Scenario:
@@ -72,7 +73,7 @@ def _crowd(dice: Random) -> list[Any]:
 
 
 def _submit(dice: Random, name: str, steps: tuple[Step, ...]) -> Submit:
-    planner = "" if dice.random() < 0.6 else dice.choice(("good", "good", "slow", "away", "mad", "wrong"))
+    planner = "" if dice.random() < 0.6 else dice.choice(PLANNERS)
     return Submit(
         at=dice.choice((0.0, 0.0, 0.1, 1.0, 3.0)),
         name=name,

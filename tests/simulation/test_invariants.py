@@ -30,6 +30,7 @@ SCENARIO = Scenario(
         Submit(3.5, "e", ({"id": "e", "kind": "wait_event", "params": {"kind": "news"}},)),
         Emit(4.0, "news"),
         Cancel(5.0, 3),
+        Submit(6.0, "m", ({"id": "m", "action": "work"},), planner="looking"),
     ),
 )
 """A little of everything that an invariant looks at."""
@@ -137,6 +138,15 @@ def _tell_of_a_bug(history: History) -> None:
     history.testimony.told.append(Told(1, "uid:1", "interaction.get", {}, {}, "internal_error"))
 
 
+def _spend(history: History) -> None:
+    _first(history, "model.asked").data["tokens"] = 1_000
+
+
+def _look_on(history: History) -> None:
+    planning = next(e for e in history.events if e.data.get("reason") == "observed")
+    history.events += [planning] * 3
+
+
 BREAKAGES: dict[str, Callable[[History], None]] = {
     "nothing_acknowledged_is_lost": lambda h: _forget(h, "interaction.cancelling"),
     "a_request_is_served_once": _serve_twice,
@@ -163,6 +173,10 @@ BREAKAGES: dict[str, Callable[[History], None]] = {
     "the_journal_can_be_followed": lambda h: _forget(h, "step.started"),
     "the_list_says_what_the_journal_says": _misplace,
     "the_journal_has_no_gap": lambda h: _forget(h, "assistant.output"),
+    "no_call_is_paid_twice": lambda h: h.events.append(_first(h, "model.asked")),
+    "an_answer_belongs_to_a_question": lambda h: _forget(h, "model.asked"),
+    "budgets_are_kept": _spend,
+    "rounds_are_bounded": _look_on,
 }
 """For each invariant, what would make a history one that it must complain of."""
 

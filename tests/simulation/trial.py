@@ -13,7 +13,7 @@ from trio._core import _run as scheduler
 from trio.testing import MockClock
 
 from orchestrald.core.states import IllegalMove
-from simulation import about_clients, about_steps, about_threads, about_turns
+from simulation import about_clients, about_models, about_steps, about_threads, about_turns
 from simulation.history import History
 from simulation.scenario import Scenario
 from simulation.world import World
@@ -29,6 +29,7 @@ INVARIANTS: tuple[Invariant, ...] = (
     *about_steps.INVARIANTS,
     *about_turns.INVARIANTS,
     *about_threads.INVARIANTS,
+    *about_models.INVARIANTS,
 )
 
 

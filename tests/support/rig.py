@@ -59,6 +59,7 @@ class Spectators:
 
     reports: list[tuple[str, str, float | None, float | None, str]] = field(default_factory=list)
     lines: list[tuple[str, str, str, str]] = field(default_factory=list)
+    pieces: list[tuple[str, str]] = field(default_factory=list)
 
     def progress(
         self, interaction_id: str, step_id: str, done: float | None, total: float | None, message: str
@@ -67,6 +68,9 @@ class Spectators:
 
     def log(self, interaction_id: str, step_id: str, level: str, message: str) -> None:
         self.lines.append((interaction_id, step_id, level, message))
+
+    def answer(self, interaction_id: str, piece: str) -> None:
+        self.pieces.append((interaction_id, piece))
 
 
 class SlowJournal(MemoryJournal):
@@ -109,7 +113,7 @@ class Rig:
         self.spectators = Spectators()
         self.notifiers: list[Notifier] = []
         self.clock: Clock | None = None
-        self.limits: dict[str, int] = {}
+        self.limits: dict[str, Any] = {}
         self.runner = ScriptedRunner(self.script)
         self.engine: Engine
 
