@@ -61,7 +61,7 @@ def read_answer(text: str, taken: Collection[str] = (), skills: Collection[str] 
     try:
         said = {key: value for key, value in read_object(text).items() if value is not None}
     except BadAnswer as error:
-        return Reading(None, [Problem("", error.code, error.message, error.advice)])
+        return Reading(None, [Problem("", error.code, error.message, "Answer with exactly one JSON object.")])
     kind = said.pop("type", None)
     kinds = [name for name in _KEYS if name != "SKILL" or skills]
     if not isinstance(kind, str) or kind not in kinds:
