@@ -22,13 +22,16 @@ class Message(NamedTuple):
 class Prompt(NamedTuple):
     """What is asked. `shape` is the JSON Schema that the answer shall satisfy; missing means plain words.
 
-    `name` is what the shape is called where an endpoint wants a name. `max_tokens` bounds the answer.
+    `outline` is a shorter schema, to be read by the model where nothing enforces the shape and it takes up room;
+    missing: the shape itself. `name` is what the shape is called where an endpoint wants a name. `max_tokens` bounds the
+    answer.
     """
 
     messages: tuple[Message, ...]
     shape: dict[str, Any] | None = None
     name: str = "reply"
     max_tokens: int = 4096
+    outline: dict[str, Any] | None = None
 
 
 class Tokens(NamedTuple):
@@ -66,8 +69,8 @@ class Reply(NamedTuple):
     """An answer. `text` is as it came: it need not have the shape that was asked for, and may be empty.
 
     `finish` is `length` when it was cut off, `refused` when the model declined (then `text` is its words). `backend`
-    and `model` are who answered, in the endpoint's own words; `mode` how the shape was asked for. `cost` in micro-dollars;
-    missing when no price is known. `tokens` are the endpoint's own count, or an estimate where it gives none.
+    and `model` are who answered, in the endpoint's own words; `mode` how the shape was asked for. `cost` in
+    micro-dollars; missing when no price is known. `tokens` are the endpoint's own count, or an estimate where it gives none.
     """
 
     text: str

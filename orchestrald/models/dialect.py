@@ -75,7 +75,7 @@ def arguments(prompt: Prompt, dialect: Dialect, temperature: float | None) -> di
             asked["tools"] = [{"type": "function", "function": _function(prompt.shape)}]
             asked["tool_choice"] = {"type": "function", "function": {"name": TOOL}}
     if mode in ("json_object", "plain"):
-        messages[-1]["content"] += in_words(prompt.shape)
+        messages[-1]["content"] += in_words(prompt.outline or prompt.shape)
     return asked
 
 

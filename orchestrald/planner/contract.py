@@ -18,16 +18,20 @@ MAX_BYTES = 24_000
 _TEXTS: dict[str, Any] = {"type": "array", "items": TEXT}
 
 
-def contract(actions: Sequence[ActionSpec], skills: Sequence[str], most: int = MAX_BYTES) -> dict[str, Any]:
+def contract(
+    actions: Sequence[ActionSpec], skills: Sequence[str], most: int = MAX_BYTES, *, refers: bool = True
+) -> dict[str, Any]:
     """The answer's schema, of at most `most` bytes where naming the actions alone does not take more.
 
-    `skills` are those that may be asked for; none: SKILL is no answer.
+    `skills` are those that may be asked for; none: SKILL is no answer. Not `refers`: there are no results yet that a
+    single action could refer to.
     """
-    rich = _answer([_branch(spec) for spec in actions], skills)
+    loose = [_branch(spec, refers=True) for spec in actions]
+    rich = _answer(loose if refers else [_branch(spec, refers=False) for spec in actions], loose, skills)
     if not actions or len(written(rich).encode()) <= most:
         return rich
     names = {"action": {"enum": [spec.name for spec in actions]}, "params": {"type": "object"}}
-    return _answer([names], skills)
+    return _answer([names], [names], skills)
 
 
 def selection(names: Sequence[str]) -> dict[str, Any]:
@@ -35,19 +39,20 @@ def selection(names: Sequence[str]) -> dict[str, Any]:
     return _object({"actions": {"type": "array", "items": {"enum": list(names)}}}, ["actions"])
 
 
-def _branch(spec: ActionSpec) -> dict[str, Any]:
-    return {"action": {"const": spec.name}, "params": loosened(spec.input_schema)}
+def _branch(spec: ActionSpec, *, refers: bool) -> dict[str, Any]:
+    return {"action": {"const": spec.name}, "params": loosened(spec.input_schema, refers=refers)}
 
 
-def _answer(calls: list[dict[str, Any]], skills: Sequence[str]) -> dict[str, Any]:
+def _answer(single: list[dict[str, Any]], calls: list[dict[str, Any]], skills: Sequence[str]) -> dict[str, Any]:
+    """`single` are the calls that stand alone, `calls` those of steps in a plan."""
     done = _typed("DONE", {"message": TEXT, "achieved": {"type": "boolean"}}, ["message"])
     ask = _typed("NEED_INPUT", {"question": TEXT, "choices": _TEXTS}, ["question"])
-    single = [_typed("SINGLE_ACTION", {**call, "why": TEXT}, ["action", "params"]) for call in calls]
+    one = [_typed("SINGLE_ACTION", {**call, "why": TEXT}, ["action", "params"]) for call in single]
     steps = {"type": "array", "items": {"anyOf": [*map(_step, calls), *_waits()]}}
     words = {"on_complete": TEXT, "on_failure": TEXT}
     plan = _typed("MINI_PLAN", {"goal": TEXT, "steps": steps, **words}, ["goal", "steps"])
     skill = [_typed("SKILL", {"name": {"enum": list(skills)}}, ["name"])] if skills else []
-    return {"anyOf": [done, ask, *single, plan, *skill]}
+    return {"anyOf": [done, ask, *one, plan, *skill]}
 
 
 def _typed(name: str, properties: dict[str, Any], required: list[str]) -> dict[str, Any]:

@@ -62,20 +62,23 @@ def compose(about: About, window: int, mark: Marking) -> Prompt:
     """The prompt, whose messages, shape and answer together fit into the window. Raises PromptTooLong."""
     answer, room = divide(window, RULES)
     catalog = cards(about.actions, catalog_room(window), mark)
-    most = min(MAX_BYTES, int(room * _SHAPE_SHARE) * 3)
-    shape = mark.clean(contract(catalog.shown, [skill.name for skill in about.skills], most))
+    names = [skill.name for skill in about.skills]
+    # What an endpoint enforces takes up little room where it counts at all; what it must be told in words does.
+    refers = bool(about.request.observed or about.request.kept)
+    shape = mark.clean(contract(catalog.shown, names, min(MAX_BYTES, 2 * window), refers=refers))
+    outline = mark.clean(contract(catalog.shown, names, min(MAX_BYTES, int(room * _SHAPE_SHARE) * 3)))
     head = [RULES, catalog.text]
     if catalog.left_out:
         head.append(f"{catalog.left_out} more actions are left out, for want of room.")
     system = "\n".join(head)
-    room = window - answer - estimate(system) - estimate(written(shape)) - 64
+    room = window - answer - estimate(system) - estimate(written(outline)) - 64
     if room < window // 16:
         raise PromptTooLong(f"A window of {window} tokens is too small for these actions and an intent.")
     user = _user(about, int(room * _USER_SHARE), mark)
     messages = [Message("system", system), Message("user", user)]
     if about.complaint is not None:
         messages += _complaint(about.complaint, room - estimate(user), mark)
-    return Prompt(tuple(messages), shape, "plan", answer)
+    return Prompt(tuple(messages), shape, "plan", answer, outline)
 
 
 def _user(about: About, room: int, mark: Marking) -> str:

@@ -67,3 +67,11 @@ def test_openai_is_asked_in_its_newer_word_and_everybody_else_in_the_old_one() -
 
 def test_the_size_of_a_question_counts_its_shape() -> None:
     assert size(SHAPED) == size(QUESTION) + estimate(in_words(SHAPED.shape or {}))
+
+
+def test_what_the_model_must_read_of_the_shape_may_be_shorter_than_what_is_enforced() -> None:
+    prompt = SHAPED._replace(outline={"type": "object"})
+    words = arguments(prompt, Dialect("json_object"), None)["messages"][-1]["content"]
+    assert words.endswith(in_words({"type": "object"}))
+    enforced = arguments(prompt, Dialect("json_schema"), None)["response_format"]["json_schema"]["schema"]
+    assert enforced == SHAPED.shape

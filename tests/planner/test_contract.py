@@ -11,7 +11,7 @@ from orchestrald.core import schema
 from orchestrald.core.model import ActionSpec
 from orchestrald.planner.contract import MAX_BYTES, contract, selection
 from orchestrald.planner.data import written
-from orchestrald.planner.loose_schema import loosened
+from orchestrald.planner.loose_schema import REFERENCE, loosened
 from planner.bench import FEW, READ, WRITE
 
 FREE = ActionSpec("free")
@@ -173,7 +173,7 @@ def test_whatever_an_action_takes_its_shape_is_valid_and_portable(properties: di
     assert schema.check(shape) == []
     for part in parts(shape):
         assert part, "llama.cpp reads an empty schema as an object"
-        assert part.keys() <= PORTABLE
+        assert part == REFERENCE or part.keys() <= PORTABLE
 
 
 def parts(shape: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -182,3 +182,15 @@ def parts(shape: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield from parts(inner)
     if "items" in shape:
         yield from parts(shape["items"])
+
+
+def test_where_nothing_can_be_referred_to_a_single_action_takes_values_alone_and_a_plan_references_too():
+    number = ActionSpec("add", input_schema={"type": "object", "properties": {"a": {"type": "number"}}})
+    single = {"type": "SINGLE_ACTION", "action": "add", "params": {"a": "{{x.n}}"}}
+    step = {"id": "s", "action": "add", "params": {"a": "{{x.n}}"}}
+    plan = {"type": "MINI_PLAN", "goal": "g", "steps": [step]}
+    first, later = contract([number], [], refers=False), contract([number], [])
+    assert not any(schema.errors(later, single)) and not any(schema.errors(first, plan))
+    assert any(schema.errors(first, single))
+    assert any(schema.errors(later, {**single, "params": {"a": "a number"}})), "a word is no reference"
+    assert not any(schema.errors(first, {**single, "params": {"a": 1}}))

@@ -58,8 +58,9 @@ class ScriptedCalls(Calls):
 
 
 def size(prompt: Prompt) -> int:
-    """Tokens that a prompt and its answer take at most: messages, shape, and the room for the answer."""
-    shape = estimate(json.dumps(prompt.shape, ensure_ascii=False, separators=(",", ":"))) if prompt.shape else 0
+    """Tokens that a prompt and its answer take at most: messages, the shape in words, and the room for the answer."""
+    told = prompt.outline or prompt.shape
+    shape = estimate(json.dumps(told, ensure_ascii=False, separators=(",", ":"))) if told else 0
     return sum(estimate(message.text) for message in prompt.messages) + shape + prompt.max_tokens
 
 
