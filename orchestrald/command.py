@@ -11,9 +11,11 @@ import trio
 
 from orchestrald import home, logs
 from orchestrald.config_file import load
+from orchestrald.core.redaction import Redaction
 from orchestrald.errors import AlreadyRunning, ConfigError, OrchestralError, SchemaTooNew
 from orchestrald.hardening import harden
 from orchestrald.paths import Paths
+from orchestrald.providers import redaction
 from orchestrald.service import serve
 from orchestrald.version import VERSION
 
@@ -42,17 +44,22 @@ def _main(argv: Sequence[str]) -> int:
     try:
         return _serve(options.config)
     except AlreadyRunning as error:
-        print(f"orchestrald: {error.message} {error.advice}", file=sys.stderr)
+        _tell(f"{error.message} {error.advice}")
         return EX_TEMPFAIL
     except (ConfigError, SchemaTooNew) as error:
-        print(f"orchestrald: {error.message}\n{error.advice}".strip(), file=sys.stderr)
+        _tell(f"{error.message}\n{error.advice}")
         return EX_CONFIG
     except OrchestralError as error:
-        print(f"orchestrald: {error.message}\n{error.advice}".strip(), file=sys.stderr)
+        _tell(f"{error.message}\n{error.advice}")
         return EX_SOFTWARE
     except Exception:
         log.exception("orchestrald died of a bug")
         return EX_SOFTWARE
+
+
+def _tell(text: str) -> None:
+    """To whoever has started us; the log may not be open yet, and the settings not be read."""
+    print(f"orchestrald: {Redaction([os.environ.get('OPENAI_API_KEY', '')])(text)}".strip(), file=sys.stderr)
 
 
 def _serve(config_file: Path | None) -> int:
@@ -63,7 +70,7 @@ def _serve(config_file: Path | None) -> int:
     if config_file is not None and not path.exists():
         raise ConfigError(f"There is no configuration file {path}.")
     seen = config.observability
-    logs.configure(seen.log_level, seen.log_file, seen.log_format)
+    logs.configure(seen.log_level, seen.log_file, seen.log_format, redaction(config, os.environ))
     home.prepare(paths, passable=config.sandbox.run_as is not None)
     with home.lock(paths.lock):
         try:

@@ -10,16 +10,13 @@ import hashlib
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from orchestrald.config_models import Budgets, Interpreter, Planner, Providers, Section
 from orchestrald.core.approval import Rule, Rules, Word
 from orchestrald.core.model import ActionSpec, Seconds, parse_duration
 from orchestrald.hookspecs import Confinement
 from orchestrald.manifest_model import Size
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class App(Section):
@@ -39,21 +36,10 @@ class Runtime(Section):
     max_replans: int = Field(1, ge=0, le=20)
 
 
-class Planner(Section):
-    """`max_history` is how many messages of a thread the planner is told."""
-
-    mode: Literal["deterministic"] = "deterministic"
-    max_history: int = Field(20, ge=0, le=1000)
-
-
 class References(Section):
     """`retention`: how long what is stored is kept, if nobody says otherwise; missing: for ever."""
 
     retention: Annotated[float, BeforeValidator(parse_duration), Field(ge=60, le=100 * 366 * 86400)] | None = None
-
-
-class Interpreter(Section):
-    mode: Literal["rules"] = "rules"
 
 
 class Store(Section):
@@ -73,7 +59,7 @@ class ApprovalRule(Section):
     deny: str | None = None
     ask: str | None = None
     allow: str | None = None
-    params: dict[str, Any] = {}
+    params: dict[str, Any] = Field(default_factory=dict)
     reason: str = ""
 
     @model_validator(mode="after")
@@ -171,14 +157,17 @@ class Plugins(Section):
 
     folders: tuple[str, ...] = ()
     disabled: tuple[str, ...] = ()
-    settings: dict[str, dict[str, Any]] = {}
-    grants: dict[str, Grant] = {}
+    settings: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    grants: dict[str, Grant] = Field(default_factory=dict)
 
 
 class Observability(Section):
+    """`traces` is the address of a collector that takes spans over OTLP/HTTP; missing: none are made."""
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_file: str | None = None
     log_format: Literal["auto", "human", "json"] = "auto"
+    traces: Annotated[str, Field(pattern=r"^https?://[^\s/]")] | None = None
 
 
 class Server(Section):
@@ -196,6 +185,8 @@ class Config(Section):
     runtime: Runtime = Runtime()
     planner: Planner = Planner()
     interpreter: Interpreter = Interpreter()
+    providers: Providers = Providers()
+    budgets: Budgets = Budgets()
     store: Store = Store()
     references: References = References()
     events: Events = Events()

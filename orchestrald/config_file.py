@@ -7,11 +7,11 @@ empty file is the defaults too.
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from orchestrald.config import Config, Grant
+from orchestrald.config import Config
 from orchestrald.errors import ConfigError
 from orchestrald.protocol.strict_yaml import NotStrictYaml, loads
 
@@ -58,12 +58,16 @@ def _fault(item: Any) -> str:
 
 
 def _keys(path: tuple[Any, ...]) -> list[str]:
-    """The keys that the section at `path` has; a part that is a plugin's name is passed over."""
+    """The keys that the section at `path` has; an item's number, and a name that a person gave, are passed over."""
     model: type[BaseModel] = Config
     for part in path:
         field = model.model_fields.get(str(part))
-        if field is None:
-            model = Grant
-        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            model = field.annotation
+        model = model if field is None else _section(field.annotation) or model
     return list(model.model_fields)
+
+
+def _section(annotation: Any) -> type[BaseModel] | None:
+    """The section that a field holds, or holds several of; missing when it holds plain values."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _section(part)) is not None), None)

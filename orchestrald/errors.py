@@ -165,7 +165,7 @@ class NoPlaybook(PlanError):
     """No playbook fits the intent, or more than one does."""
 
     code = "no_playbook"
-    hint = "Use one of the phrases in data.nearest, or hand over a plan."
+    hint = "Say one of the nearest phrases, or hand over a plan."
 
 
 class PlannerUnavailable(OrchestralError):

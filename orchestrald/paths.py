@@ -104,6 +104,10 @@ class Paths:
         return os.path.join(self.config_dir, "playbooks")
 
     @property
+    def skills_dir(self) -> str:
+        return os.path.join(self.config_dir, "skills")
+
+    @property
     def socket(self) -> str:
         return os.path.join(self.run_dir, "api.sock")
 
@@ -119,6 +123,11 @@ class Paths:
     @property
     def references(self) -> str:
         return os.path.join(self.state_dir, "references")
+
+    @property
+    def endpoints(self) -> str:
+        """What was learnt about the servers of models. It may be deleted: then they are tried out again."""
+        return os.path.join(self.state_dir, "endpoints.json")
 
     @property
     def daemon_log(self) -> str:
@@ -141,6 +150,7 @@ class Paths:
         for name in (
             "config_file",
             "playbooks_dir",
+            "skills_dir",
             "plugins_dir",
             "state_dir",
             "store",

@@ -21,6 +21,7 @@ from typing import Any
 import trio
 
 from orchestrald import logs
+from orchestrald.advisers import Advisers, bounds
 from orchestrald.config import Config, confinement, gate
 from orchestrald.config_file import load
 from orchestrald.engine.clock import SystemClock
@@ -28,9 +29,7 @@ from orchestrald.engine.engine import Engine
 from orchestrald.engine.schedules import Schedules
 from orchestrald.engine.submissions import Policies
 from orchestrald.errors import ConfigError
-from orchestrald.interpreter.rules import RulesInterpreter
 from orchestrald.paths import Paths
-from orchestrald.planner.playbooks import Playbooks, bundled
 from orchestrald.plugin_folders import POLL, Change, Folders, in_words
 from orchestrald.plugin_host import PluginHost
 from orchestrald.protocol.messages import MAX_REQUEST_BYTES, METHODS, PROTOCOL_VERSION
@@ -46,6 +45,7 @@ from orchestrald.server.listener import Server
 from orchestrald.server.ring import Ring
 from orchestrald.store.references import References, sweep
 from orchestrald.store.sqlite import Store, open_store
+from orchestrald.telemetry.tracing import open_tracing
 from orchestrald.version import VERSION
 
 log = logging.getLogger("orchestrald.service")
@@ -80,7 +80,7 @@ class Service:
             [Path(paths.plugins_dir), *(Path(folder).expanduser() for folder in config.plugins.folders)],
             disabled=config.plugins.disabled,
         )
-        self.playbooks = Playbooks([bundled(), Path(paths.playbooks_dir)])
+        self.advisers = Advisers(config, os.environ, paths, config_file, self.host)
         self.stopping = trio.Event()
         self.draining = trio.CancelScope()
         self.drain_s: float = config.service.drain_timeout
@@ -104,13 +104,15 @@ class Service:
         """Everything that must be there before the first interaction goes on: plugins above all."""
         self.host.load_in_process()
         self.check(self.config)
-        self.playbooks.reload()
+        self.advisers.reload()
         self.gate = gate(self.config, self.host.specs)
         await self.rescan()
         await self.runner.sweep()
         await trio.to_thread.run_sync(sweep, Path(self.paths.references))
         self.ring = Ring(self.store.reader, last_seq=await self.store.reader.last_seq())
-        self.store.journal.on_commit = self.ring.publish
+        traces = self.config.observability.traces
+        self.tracing = await open_tracing(traces, self.store.reader, lambda: self.advisers.redact)
+        self.store.journal.on_commit = self.tracing.beside(self.ring.publish)
         self.ephemera = Ephemera(self.ring)
         runtime = self.config.runtime
         self.engine = Engine(
@@ -118,19 +120,19 @@ class Service:
             reader=self.store.reader,
             references=self.references,
             runner=self.runner,
-            planner=self.playbooks,
-            interpreter=RulesInterpreter(),
+            planner=self.advisers,
+            interpreter=self.advisers.interpreter,
+            budgets=lambda: self.advisers.budgets,
             actions=self.host,
             spectators=self.ephemera,
             clock=self.clock,
             max_parallel_steps=runtime.max_parallel_steps,
             max_parallel_steps_daemon=runtime.max_parallel_steps_daemon,
             inline_output_bytes=self.config.store.inline_output_bytes,
-            max_history=self.config.planner.max_history,
             retention=self.config.references.retention,
             policies=Policies(lambda: self.host.policies, runtime.concurrency_policy, runtime.max_queued_per_thread),
             max_interactions_per_thread=runtime.max_interactions_per_thread,
-            max_replans=runtime.max_replans,
+            bounds=bounds(self.config),
             retain_unmatched=self.config.events.retain_unmatched,
             gate=lambda: self.gate,
             notifiers=lambda: self.host.notifiers,
@@ -150,6 +152,7 @@ class Service:
                 await outer.start(self.schedules.run)
                 outer.start_soon(self.watch_plugins)
                 outer.start_soon(self.probe_sandbox)
+                outer.start_soon(self.tracing.run)
                 await self._serve(server, address.listener)
                 outer.cancel_scope.cancel()
         finally:
@@ -172,9 +175,9 @@ class Service:
         while True:
             await trio.sleep(POLL)
             self._take_over(await trio.to_thread.run_sync(self.folders.scan, time.monotonic()))
-            if self.playbooks.changed():
-                self.playbooks.reload()
-                log.info("%d playbooks are in force", len(self.playbooks))
+            if self.advisers.changed():
+                self.advisers.reload()
+                log.info("%(playbooks)d playbooks and %(skills)d skills are in force", self.advisers.listing())
 
     async def probe_sandbox(self) -> None:
         """Ask the kernel once, early: the first sandboxed step should not pay for it, and the log should say so."""
@@ -215,11 +218,8 @@ class Service:
         sandbox["limits"] = self.runner.confiner.limits(self.config.sandbox.run_as)
         if not probe.ok:
             sandbox |= {"reason": probe.reason, "hint": probe.hint}
-        store: dict[str, Any] = {
-            "path": self.paths.store,
-            "last_seq": self.ring.last_seq,
-            "durability": self.config.store.durability,
-        }
+        durability = self.config.store.durability
+        store: dict[str, Any] = {"path": self.paths.store, "last_seq": self.ring.last_seq, "durability": durability}
         if self.engine.failure is not None:
             store["failed"] = str(self.engine.failure)
         return {
@@ -234,7 +234,7 @@ class Service:
             "steps": {"running": self.engine.slots.running},
             "plugins": len(self.plugins()),
             "actions": len(self.host.specs),
-            "playbooks": len(self.playbooks),
+            **self.advisers.listing(),
             "sandbox": sandbox,
             "store": store,
         }
@@ -246,18 +246,18 @@ class Service:
             config = load(self.config_file, os.environ)
             self.check(config)
             if config != self.config:
+                self.advisers.configure(config)
                 self.config = config
                 self.gate = gate(config, self.host.specs)
-                logs.configure(
-                    config.observability.log_level, config.observability.log_file, config.observability.log_format
-                )
+                seen = config.observability
+                logs.configure(seen.log_level, seen.log_file, seen.log_format, self.advisers.redact)
                 said = "ok"
         except ConfigError as error:
-            said = str(error)
+            said = self.advisers.redact(str(error))
             log.error("the configuration was not reloaded: %s", error)
-        faults = self.playbooks.reload()
+        faults = self.advisers.reload()
         found = await self.rescan()
-        return {"config": said, "playbooks": len(self.playbooks), "faults": faults, **found}
+        return {"config": said, **self.advisers.listing(), "faults": faults, **found}
 
     async def rescan(self) -> dict[str, Any]:
         self._take_over(await trio.to_thread.run_sync(partial(self.folders.scan, time.monotonic(), force=True)))

@@ -20,6 +20,7 @@ LONG = {
     "orchestrald/core/decide.py": "every input beside every other: split, nobody could see that none is missing",
     "orchestrald/core/evolve.py": "every event, for the same reason; replay and live share it line by line",
     "orchestrald/engine/engine.py": "the one place where the core meets IO; what could be its own idea already is",
+    "orchestrald/errors.py": "one tree: who must act on what is seen by looking at all of it",
     "orchestrald/runner/process.py": "one state machine over one program's descriptors",
 }
 """Files of more than 300 lines, each with the reason. Whoever adds one has looked for the second idea in it."""

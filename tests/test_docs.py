@@ -194,6 +194,8 @@ def _normal(shown: dict[str, Any]) -> None:
     shown["service"]["drain_timeout"] = 30.0
     assert shown["events"]["retain_unmatched"] == "7d"
     shown["events"]["retain_unmatched"] = 7 * 86400.0
+    assert shown["planner"]["max_time"] == "1h"
+    shown["planner"]["max_time"] = 3600.0
     limits = shown["sandbox"]["limits"]
     shown["sandbox"]["limits"] = SandboxLimits.model_validate(limits).model_dump()
 

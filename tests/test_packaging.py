@@ -96,11 +96,14 @@ def test_every_dependency_is_pinned_with_hashes() -> None:
 
 
 def test_what_is_imported_is_what_is_declared_and_nothing_is_declared_in_vain() -> None:
-    companions = {"outcome": "trio", "pydantic_core": "pydantic"}  # each comes with, and is pinned by, the other
+    # Each comes with, and is pinned by, the other.
+    companions = {"outcome": "trio", "pydantic_core": "pydantic", "httpx2": "openai"}
     imported = {name for folder in packages().values() for path in folder.rglob("*.py") for name in _imports(path)}
     foreign = imported - sys.stdlib_module_names - packages().keys()
-    declared = {re.split(r"[<>=]", each)[0] for each in PROJECT["project"]["dependencies"]}
-    assert {companions.get(name, name).replace("yaml", "pyyaml") for name in foreign} == declared
+    project = PROJECT["project"]
+    declared = {re.split(r"[<>=]", each)[0] for each in project["dependencies"]}
+    extra = {each.split("-")[0] for extra in project["optional-dependencies"].values() for each in extra}
+    assert {companions.get(name, name).replace("yaml", "pyyaml") for name in foreign} == declared | extra
 
 
 def _imports(path: Path) -> Iterator[str]:

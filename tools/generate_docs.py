@@ -136,6 +136,7 @@ _WHO: dict[type[errors.OrchestralError], str] = {
     errors.StoreError: "the administrator",
     errors.DamagedReference: "the administrator",
     errors.AlreadyRunning: "the administrator",
+    errors.BudgetExhausted: "the administrator",
     errors.OrchestralError: "us",
 }
 

@@ -10,6 +10,8 @@ Rules of this file:
 
 from __future__ import annotations
 
+from orchestrald.cli.inquiry import Inquiry
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -24,6 +26,8 @@ INTERACTION_AFTER = {
     "interaction.planning": "planning",
     "plan.adopted": "executing",
     "plan.patched": "executing",
+    "plan.concluded": "executing",
+    "plan.unobserved": "executing",
     "interaction.waiting": "waiting",
     "interaction.resumed": "executing",
     "interaction.paused": "paused",
@@ -118,6 +122,7 @@ class Board:
         self.created_at: int | None = None
         self.ended_at: int | None = None
         self.last_seq = 0
+        self.inquiry = Inquiry()
         self.rows: dict[str, Row] = {}
         self.children: dict[str, list[Row]] = {}
 
@@ -135,13 +140,17 @@ class Board:
         return [row for row in self.rows.values() if row.asks]
 
     def take(self, word: str, data: dict[str, Any]) -> None:
-        """What a subscription gave: `snapshot`, `event`, `progress`; other words change nothing."""
+        """What a subscription gave: `snapshot`, `event`, `progress`, `answer`, `lost`; other words change nothing."""
         if word == "snapshot":
             self.snapshot(data)
         elif word == "event":
             self.event(data)
         elif word == "progress":
             self.progress(data)
+        elif word == "answer" and self.answer is None:  # display comes late, and the answer itself may be there
+            self.inquiry.piece(data.get("text", ""))
+        elif word == "lost":
+            self.inquiry.forget()
 
     def snapshot(self, data: dict[str, Any]) -> None:
         before = self.rows
@@ -162,7 +171,10 @@ class Board:
                 self.rows[parent].items = len(children)
 
     def event(self, event: dict[str, Any]) -> None:
-        if event.get("seq", 0) <= self.last_seq or event.get("interaction_id") != self.interaction_id:
+        if event.get("interaction_id") != self.interaction_id:
+            return
+        self.inquiry.event(event)
+        if event.get("seq", 0) <= self.last_seq:
             return
         kind = event.get("type", "")
         data = event.get("data") or {}

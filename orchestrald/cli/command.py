@@ -34,10 +34,23 @@ EXIT_CODES = """exit codes:
     3  the interaction was cancelled
     4  it waits for a person, and this is no terminal to ask on
    69  the daemon cannot be reached or started
-   70  the daemon has a problem of its own: its store, its sandbox, a bug
+   70  the daemon has a problem of its own: its store, its sandbox, its models, a bug
   130  interrupted by Ctrl-C; the interaction goes on without us"""
 
-AT_FAULT_IS_DAEMON = frozenset({"store_error", "internal_error", "error", "sandbox_unavailable", "planner_unavailable"})
+AT_FAULT_IS_DAEMON = frozenset(
+    {
+        "store_error",
+        "internal_error",
+        "error",
+        "sandbox_unavailable",
+        "planner_unavailable",
+        "model_unavailable",
+        "model_misconfigured",
+        "prompt_too_long",
+        "budget_exhausted",
+    }
+)
+"""Another request would not help: whoever runs the daemon must act."""
 
 
 class Command:

@@ -13,6 +13,7 @@ import time
 
 from orchestrald.cli.board import FINISHED
 from orchestrald.cli.command import print_json
+from orchestrald.cli.inquiry import told
 from orchestrald.cli.text import duration, first_line, plural, safe, safe_lines
 from orchestrald.cli.tree import STYLE, Signs, tree
 
@@ -89,7 +90,7 @@ class Plain(Quiet):
 
 
 class Live(Quiet):
-    """The tree, redrawn in place. What steps log is printed above it."""
+    """The tree, redrawn in place. What steps log is printed above it, an answer that is being written below."""
 
     def __init__(self, out: Terminal, err: Terminal, *, answers: bool = True) -> None:
         super().__init__(out, answers=answers)
@@ -127,7 +128,9 @@ class Live(Quiet):
 
     def _draw(self, board: Board, height: int) -> None:
         now = time.time_ns() // 1000
-        self.err.draw(tree(board, now, self.err.columns - 1, height, self._signs, self._tick))
+        width = self.err.columns - 1
+        written = [] if board.final else board.inquiry.lines(width, height)
+        self.err.draw([*tree(board, now, width, height - len(written), self._signs, self._tick), *written])
 
 
 def choose(out: Terminal, err: Terminal, *, as_json: bool, quiet: bool) -> Quiet:
@@ -162,7 +165,7 @@ def event_line(event: dict[str, Any], board: Board) -> Line | None:
         return [("is tried again", "wait")]
     if kind.startswith("interaction.") and kind not in {"interaction.planning", "interaction.resumed"}:
         return [(kind.partition(".")[2], STYLE.get(kind.partition(".")[2], ""))]
-    return None
+    return told(kind, data)
 
 
 _SIMPLY = {"step.answered": "was answered", "step.reset": "is to be run again", "step.carried": "keeps its result"}

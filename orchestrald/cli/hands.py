@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from orchestrald.cli.terminal import Line
 
 TYPES = (
+    "interaction.submitted",
     "interaction.merged",
     "interaction.paused",
     "interaction.resumed",
@@ -45,6 +46,8 @@ def deeds(events: list[dict[str, Any]], now: int) -> list[Line]:
 
 def _said(kind: str, step: str, data: dict[str, Any]) -> str:  # noqa: PLR0911 -- a table of sentences
     match kind:
+        case "interaction.submitted":
+            return "agreed to exactly this plan" if data.get("approved") else ""
         case "interaction.merged":
             return f"joined it: {first_line(data.get('intent', ''))}"
         case "interaction.paused":

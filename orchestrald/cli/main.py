@@ -37,6 +37,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "events": "events",
         "memory": "memory",
         "references": "references",
+        "usage": "usage",
     },
     "take part": {
         "approvals": "answers",

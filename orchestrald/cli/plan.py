@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 
 from orchestrald.cli.command import BAD_REQUEST, OK, BadInput, Command, connect, print_json
 from orchestrald.cli.plan_file import SUFFIXES, read_plan
+from orchestrald.cli.preview import foresee, show
 from orchestrald.cli.problems import problem_lines
 from orchestrald.cli.run import workspace
 from orchestrald.cli.show import FORMATS, print_graph
 from orchestrald.cli.terminal import Terminal
-from orchestrald.cli.text import plural, safe
+from orchestrald.cli.text import plural
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import ArgumentParser, Namespace
     from typing import Any
 
-    from orchestrald.cli.terminal import Line
     from orchestrald.client import Client
 
 
@@ -71,7 +70,10 @@ def _graph(client: Client, rest: list[str], args: Namespace) -> int:
     if len(rest) == 1 and is_file(rest[0]):
         plan = read_plan(rest[0])
     else:
-        plan = client.call("plan.create", intent=" ".join(rest), workspace=workspace(args.workspace))["plan"]
+        found = foresee(client, " ".join(rest), workspace(args.workspace), screen=Terminal(sys.stderr))
+        if "plan" not in found:
+            raise BadInput("The planner answers without a plan.", str(found.get("answer") or ""))
+        plan = found["plan"]
     form = "json" if args.json else args.format
     found = client.call("plan.graph", plan=plan, format=form if form in {"mermaid", "dot"} else "json")
     print_graph(found["graph"], form)
@@ -79,62 +81,23 @@ def _graph(client: Client, rest: list[str], args: Namespace) -> int:
 
 
 def _preview(client: Client, args: Namespace) -> int:
-    found = client.call("plan.create", intent=" ".join(args.words), workspace=workspace(args.workspace))
-    if args.json:
-        print_json(found)
-        return OK
-    out = Terminal(sys.stdout)
-    plan = found["plan"]
-    out.print(
-        [
-            (safe(plan.get("goal") or " ".join(args.words)), "bold"),
-            (f"  planned by {safe(found.get('planner', '?'))}", "dim"),
-        ],
-        "",
-    )
-    if found.get("graph"):
-        print_graph(found["graph"], "terminal")
-        out.print("")
-    for step in plan.get("steps", []):
-        out.print(*step_lines(step))
-    out.print("", [("Nothing was run. orchestral run with the same words runs it.", "dim")])
-    return OK
-
-
-def step_lines(step: dict[str, Any]) -> list[Line]:
-    """One step of a plan: what it is, what it takes, and on which conditions."""
-    does = step.get("action") if step.get("kind", "action") == "action" else step["kind"]
-    lines: list[Line] = [[(safe(step["id"]), "bold"), (f"  {safe(does)}", "run")]]
-    for name, value in (step.get("params") or {}).items():
-        lines.append(
-            [
-                (f"    {safe(name)}: ", "dim"),
-                (safe(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)), ""),
-            ]
-        )
-    for name in ("depends_on", "for_each", "when", "timeout", "retry"):
-        value = step.get(name)
-        if value:
-            said = (
-                ", ".join(map(str, value))
-                if name == "depends_on"
-                else value
-                if isinstance(value, str)
-                else json.dumps(value)
-            )
-            lines.append([(f"    {name.replace('_', ' ')}: {safe(said)}", "dim")])
-    return lines
+    intent = " ".join(args.words)
+    found = foresee(client, intent, workspace(args.workspace), screen=Terminal(sys.stderr))
+    return show(found, intent, Terminal(sys.stdout), as_json=args.json)
 
 
 COMMANDS = {
     "plan": Command(
-        help="what would be run: preview an intent, check or draw a plan",
+        help="what would be run, and who must agree to it; check or draw a plan",
         run=_run,
         configure=_configure,
         examples="""  orchestral plan read README.md
   orchestral plan validate plan.yaml
   orchestral plan graph plan.yaml
-  orchestral plan graph read README.md --format mermaid""",
-        epilog="exit codes: 0 it can be run, 2 it cannot (or no playbook fits the intent)",
+  orchestral plan graph read README.md --format mermaid
+  orchestral plan --json tidy up | jq .actions""",
+        epilog="Where a model plans, each preview is paid for; `orchestral usage` counts it.\n\n"
+        "exit codes: 0 it can be run, 1 the planner says that it cannot be done, 2 there is no plan that can be run\n"
+        "(such as when nothing plans the intent), 70 no model answers",
     ),
 }

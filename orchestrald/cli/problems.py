@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from orchestrald.cli.terminal import Line
 
 
+ONLY_THE_LIST = frozenset({"invalid_plan", "invalid_params"})
+"""Kinds whose hint says no more than that there is a list of faults, which is printed."""
+
+
 def complain(error: ClientError) -> int:
     """Tell it; the exit code that says who must act."""
     from orchestrald.cli.terminal import Terminal
@@ -31,19 +35,24 @@ def complaint(error: ClientError) -> list[Line]:
     lines: list[Line] = [[("orchestral: ", "bad"), (first, "")]]
     lines += [[("  " + line, "")] for line in more]
     data: dict[str, Any] = error.data if isinstance(error, Refused) else {}
-    faults = problem_lines(data.get("problems") or [])
+    kind = error.kind if isinstance(error, Refused) else ""
+    problems = data.get("problems") or []
+    faults = problem_lines(problems, "the answer" if kind == "bad_answer" else "the plan")
     close = nearest_lines(data.get("nearest") or [])
     lines += faults + close
-    if not faults and not close:  # their hints say only that there is such a list
-        lines += [[("  " + line, "dim")] for line in safe_lines(error.hint)]
+    said = error.hint in {problem.get("hint") for problem in problems}
+    if not said and (not faults or kind not in ONLY_THE_LIST):
+        hint = error.hint.replace("in data.nearest", "above")
+        lines += [[("  " + line, "dim")] for line in safe_lines(hint)]
     return lines
 
 
-def problem_lines(problems: list[dict[str, Any]]) -> list[Line]:
+def problem_lines(problems: list[dict[str, Any]], whole: str = "the plan") -> list[Line]:
+    """A fault with its path and its hint; one without a path is of the `whole`."""
     lines: list[Line] = []
     for problem in problems:
         lines.append(
-            [("  " + safe(problem.get("path") or "the plan"), "bold"), (": " + safe(problem.get("message", "")), "")]
+            [("  " + safe(problem.get("path") or whole), "bold"), (": " + safe(problem.get("message", "")), "")]
         )
         if problem.get("hint"):
             lines += [[("      " + line, "dim")] for line in safe_lines(problem["hint"])]

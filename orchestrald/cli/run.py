@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from orchestrald.cli.command import EXIT_CODES, OK, BadInput, Command, connect, print_json
+from orchestrald.cli.command import CANCELLED, EXIT_CODES, FAILED, OK, BadInput, Command, connect, print_json
 from orchestrald.cli.display import choose
 from orchestrald.cli.find import find_interaction, find_thread
 from orchestrald.cli.follow import Follower
@@ -30,8 +30,14 @@ CTRL_C = """Ctrl-C asks whether to cancel the interaction or to detach from it; 
 
 
 def _configure_run(parser: ArgumentParser) -> None:
-    parser.add_argument("intent", nargs="*", help="what you want, in words that a playbook knows")
+    parser.add_argument("intent", nargs="*", help="what you want, in your words")
     parser.add_argument("--plan", metavar="FILE", help="run this plan (YAML or JSON; - is stdin) instead of an intent")
+    look = parser.add_mutually_exclusive_group()
+    look.add_argument("--plan-only", action="store_true", help="only show what would be run, as orchestral plan does")
+    look.add_argument("--approve-plan", action="store_true", help="show the plan, ask, and run exactly that")
+    look.add_argument(
+        "--plan-hash", metavar="HASH", help="run --plan only if it is the plan with this hash, which was agreed to"
+    )
     parser.add_argument("--workspace", metavar="DIR", help="the folder that steps may see (default: the current one)")
     parser.add_argument("--thread", metavar="ID", help="the thread it belongs to (default: a new one)")
     parser.add_argument(
@@ -51,21 +57,53 @@ def configure_display(parser: ArgumentParser) -> None:
 
 
 def _run(args: Namespace) -> int:
-    if bool(args.intent) == bool(args.plan):
+    request = _request(args)
+    if args.plan_only:
+        from orchestrald.cli.preview import foresee, show
+
+        intent, screen = request.get("intent", ""), Terminal(sys.stderr)
+        found = foresee(connect(args), intent, request["workspace"], request.get("plan"), screen)
+        return show(found, intent, Terminal(sys.stdout), as_json=args.json)
+    if not args.approve_plan:
+        return _submit(connect(args), request, args)
+    from orchestrald.cli.agree import agree, place_to_ask
+
+    screen = place_to_ask(as_json=args.json)
+    client = connect(args)
+    found, agreed = agree(client, request, screen)
+    if agreed:
+        return _submit(client, {**request, "plan": found["plan"], "plan_hash": found["hash"]}, args)
+    if "plan" in found:
+        screen.print("Nothing was run.")
+        return CANCELLED
+    return OK if found.get("achieved", True) else FAILED
+
+
+def _request(args: Namespace) -> dict[str, Any]:
+    """What is to be submitted. Raises BadInput when it is not one thing."""
+    if args.plan_hash and not args.plan:
+        raise BadInput("--plan-hash goes with --plan: the plan that it is the hash of.")
+    if (bool(args.intent) == bool(args.plan)) and not (args.intent and args.plan_hash):
         raise BadInput("Say what you want in words, or hand over a plan with --plan: one of the two.")
+    if args.approve_plan and args.plan == "-":
+        raise BadInput("--approve-plan asks on the terminal, and the plan comes from there.", "Put it into a file.")
     request: dict[str, Any] = {
         "workspace": workspace(args.workspace),
         "labels": labels(args.label) or None,
         "policy": args.policy,
         "unattended": args.unattended or None,
+        "plan_hash": args.plan_hash,
     }
     if args.plan:
         from orchestrald.cli.plan_file import read_plan
 
         request["plan"] = read_plan(args.plan)
-    else:
+    if args.intent:
         request["intent"] = " ".join(args.intent)
-    client = connect(args)
+    return request
+
+
+def _submit(client: Client, request: dict[str, Any], args: Namespace) -> int:
     if args.thread:
         request["thread_id"] = find_thread(client, args.thread)
     submitted, after = submit(client, request)
@@ -135,6 +173,7 @@ COMMANDS = {
         configure=_configure_run,
         examples="""  orchestral run read README.md
   orchestral run --plan plan.yaml --workspace ~/project
+  orchestral run --approve-plan tidy up the folder of downloads
   jq '...' | orchestral run --plan - --json | tail -1 | jq -r .answer
   orchestral run --detach --label team=docs --plan plan.yaml
   orchestral run --thread 01m8 --policy queue read LICENSE""",

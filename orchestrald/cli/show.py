@@ -11,7 +11,7 @@ from orchestrald.cli.find import find_interaction
 from orchestrald.cli.follow import how_to_answer
 from orchestrald.cli.hands import TYPES, deeds
 from orchestrald.cli.terminal import Terminal
-from orchestrald.cli.text import ago, safe, safe_lines, size
+from orchestrald.cli.text import ago, safe, safe_lines, size, spending
 from orchestrald.cli.tree import Signs, tree
 
 TYPE_CHECKING = False
@@ -67,11 +67,13 @@ def _run(args: Namespace) -> int:
 
 
 def around(client: Client, snapshot: dict[str, Any], now: int) -> list[Line]:
-    """What there is to know beside its steps: its thread, its place in the queue, and what people did to it."""
+    """What there is to know beside its steps: its thread, its place in the queue, what models took, what people did."""
     thread_id, interaction_id = snapshot.get("thread_id"), snapshot["interaction_id"]
     lines: list[Line] = [[(f"thread {safe(thread_id)}", "dim")]] if thread_id else []
     if snapshot.get("forked_from"):
         lines.append([(f"forked from {safe(snapshot['forked_from'])}", "dim")])
+    if snapshot.get("spent"):
+        lines.append([(f"model: {spending(snapshot['spent'])}", "dim")])
     if snapshot.get("state") == "queued" and thread_id:
         lines += place(client.call("thread.get", thread_id=thread_id).get("unfinished") or [], interaction_id)
     page = client.call("events.list", interaction_id=interaction_id, types=TYPES, limit=1000)

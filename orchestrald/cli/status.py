@@ -66,6 +66,7 @@ def describe(info: dict[str, Any], rows: list[dict[str, Any]], now: int) -> list
         f"{plural(info.get('plugins', 0), 'plugin')} with {plural(info.get('actions', 0), 'action')}",
         *_sandbox(info.get("sandbox") or {}),
         *_store(info.get("store") or {}),
+        *_planner(info),
     ]
     paused = [row for row in rows if row.get("state") == "paused"]
     queued = [row for row in rows if row.get("state") == "queued"]
@@ -114,6 +115,16 @@ def _store(store: dict[str, Any]) -> list[str]:
     safety = {"power_loss": "survives a power loss", "process_crash": "survives a crash of the daemon"}
     known = safety.get(str(store.get("durability")), safe(store.get("durability", "")))
     return [f"store     {plural(store.get('last_seq', 0), 'event')} in {safe(store.get('path', '?'))}, {known}"]
+
+
+def _planner(info: dict[str, Any]) -> list[str]:
+    """Who plans; nothing of a daemon that does not say so."""
+    if "skills" not in info:
+        return []
+    books = plural(info.get("playbooks", 0), "playbook")
+    if not info.get("model"):
+        return [f"planner   no model: playbooks only ({books})"]
+    return [f"planner   {safe(info['model'])}; {books}, {plural(info['skills'], 'skill')}"]
 
 
 def _interactions(rows: list[dict[str, Any]], now: int) -> list[str]:

@@ -21,8 +21,9 @@ class Subscription:
     """Every event once and in order, across restarts of the daemon.
 
     `next` gives pairs of a word and an object: `snapshot` (at the start and after each reconnect), `event`,
-    `progress`, `log`, `lost` (the connection ended; the following `next` connects again), `gap` (events that the
-    daemon no longer keeps were missed). `after_seq` None means from now on.
+    `progress`, `log`, `answer` (a piece of one that is being written), `lost` (the connection ended; the following
+    `next` connects again), `gap` (events that the daemon no longer keeps were missed). `after_seq` None means from now
+    on.
     """
 
     def __init__(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 _SPACES = frozenset("\u00a0\u1680\u202f\u205f\u3000") | {chr(n) for n in range(0x2000, 0x200B)}
 _JOINERS = frozenset("\u200c\u200d")
@@ -81,6 +81,26 @@ def fit(text: str, width: int, ellipsis: str = "…") -> str:
     return "".join(kept).rstrip() + ellipsis
 
 
+def wrap(value: object, width: int) -> list[str]:
+    """The `safe_lines` of a text, each in at most `width` cells: broken at spaces, or within a word that is longer."""
+    lines = []
+    some = 4 * width  # characters: most take a cell each, and a long line is not measured again for each cut
+    for line in safe_lines(value):
+        while len(line) > some or cells(line) > width:
+            head = fit(line[:some], width, "")
+            bare = line.lstrip(" ")
+            if head.strip():
+                cut = line.rfind(" ", len(line) - len(bare) + 1, len(head) + 1)
+                cut = cut if cut > 0 else len(head)
+                lines.append(line[:cut].rstrip(" "))
+                bare = line[cut:].lstrip(" ")
+            elif bare == line:  # not even one character has room
+                break
+            line = bare  # noqa: PLW2901 -- what is left of it
+        lines.append(line)
+    return lines
+
+
 def pad(text: str, width: int) -> str:
     return text + " " * max(0, width - cells(text))
 
@@ -121,6 +141,19 @@ def size(count: int) -> str:
             break
         amount /= 1024
     return f"{amount:.0f} {unit}" if unit == "B" or amount >= 10 else f"{amount:.1f} {unit}"
+
+
+def money(micro: int) -> str:
+    """Micro-dollars as `$0.0031`, `$12`; what is less than a hundredth of a cent is said to be."""
+    if 0 < micro < 100:
+        return "less than $0.0001"
+    return f"${micro / 1_000_000:,.4f}".rstrip("0").rstrip(".")
+
+
+def spending(spent: Mapping[str, int]) -> str:
+    """`3 calls, 4,210 tokens, $0.0031`; without the money where no call had a price."""
+    said = f"{plural(spent.get('calls', 0), 'call')}, {plural(spent.get('tokens', 0), 'token')}"
+    return said + (f", {money(spent['cost'])}" if spent.get("cost") else "")
 
 
 def plural(count: int, one: str, many: str = "") -> str:

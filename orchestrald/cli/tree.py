@@ -34,6 +34,8 @@ STYLE = {
 }
 _RANK = {"failed": 0, "waiting": 0, "interrupted": 0, "running": 1, "retrying": 1, "succeeded": 2, "pending": 3}
 SHOWN_ITEMS = 4
+LOWEST = 5
+"""Lines that a tree may have in any window: head, foot, and one step between two that stand for others."""
 
 
 class Signs:
@@ -53,10 +55,12 @@ class Signs:
 
 
 def tree(board: Board, now: int, width: int, height: int, signs: Signs, tick: int = 0) -> list[Line]:
-    """The picture: a head, the steps in the plan's order, a foot. At least one step is always shown."""
+    """The picture: a head, the steps in the plan's order, the model that is asked, a foot. At least one step is always
+    shown."""
     tops = board.tops
     id_width = min(28, max((cells(_name(row)) for row in tops), default=0))
-    picked, gaps = _choose(board, tops, max(1, height - 2))
+    asking = bool(board.inquiry.model) and not board.final and height > LOWEST
+    picked, gaps = _choose(board, tops, max(1, height - 2 - asking))
     lines = [_head(board, now, width, signs)]
     entries: list[tuple[Line, list[Line]]] = []
     for index, row in enumerate(tops):
@@ -67,6 +71,8 @@ def tree(board: Board, now: int, width: int, height: int, signs: Signs, tick: in
             entries.append((line, _below(row, board, now, width - 6, signs, tick) if picked[index] else []))
     if len(tops) in gaps:
         entries.append(([(gaps[len(tops)], "dim")], []))
+    if asking:
+        entries.append(([(signs.of("running", tick) + " ", "run"), *board.inquiry.line(now)], []))
     for index, (line, below) in enumerate(entries):
         closing = index == len(entries) - 1
         lines.append([(signs.last if closing else signs.branch, "dim"), *line])

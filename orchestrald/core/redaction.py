@@ -138,28 +138,30 @@ _TOKENS = (
 _REFERENCES = ("{{", "$")
 """What a value begins with that only says where the secret is."""
 
-_SAYS = r"""\\{0,2}["']?[ ]?[:=][ ]?\\{0,2}["']?(?P<hidden>(?!\{\{|\$)[^\s"'\\,;&<>]{8,}+)"""
+_SAYS = (
+    r"""\\{0,2}["']?[ ]?[:=][ ]?\\{0,2}["']?(?:(?:bearer|basic|token)[ ]+)?"""
+    r"""(?P<hidden>(?!\{\{|\$)[^\s"'\\,;&<>]{8,}+)"""
+)
 """From a name to its value: as in JSON, in JSON within JSON, in Python, in a header, a file of settings, an address."""
 
-_BEARER = r"(?:(?:bearer|basic|token)[ ]+)?"
+_NAMES = {
+    "authorization": "authorization",
+    "passw": "passw(?:or)?d",
+    "secret": "secret(?:[_-]?(?:access[_-]?)?key)?",
+    "api": "api[_-]?key",
+    "access": "access[_-]?(?:key|token)",
+    "refresh": "refresh[_-]?token",
+    "private": "private[_-]?key",
+}
+"""By what they begin with. Not `token` alone: lists that come page by page name their next page so."""
 
 _NAMED = (
-    ("authorization", re.compile("authorization" + _SAYS.replace("(?P<hidden>", _BEARER + "(?P<hidden>", 1))),
     ("bearer ", re.compile(r"bearer (?P<hidden>[a-z0-9._~+/=-]{20,}+)")),
-    ("passw", re.compile(r"passw(?:or)?d" + _SAYS)),
-    ("secret", re.compile(r"secret(?:[_-]?(?:access[_-]?)?key)?" + _SAYS)),
-    ("api", re.compile(r"api[_-]?key" + _SAYS)),
-    ("access", re.compile(r"access[_-]?(?:key|token)" + _SAYS)),
-    ("refresh", re.compile(r"refresh[_-]?token" + _SAYS)),
-    ("private", re.compile(r"private[_-]?key" + _SAYS)),
+    *((literal, re.compile(name + _SAYS)) for literal, name in _NAMES.items()),
 )
-"""Looked for in the text in lower case. Not `token` alone: lists that come page by page name their next page so."""
+"""Looked for in the text in lower case."""
 
-_SECRET_KEY = re.compile(
-    r".*(?:authorization|passw(?:or)?d|secret|secret[_-]?(?:access[_-]?)?key|api[_-]?key|access[_-]?(?:key|token)"
-    r"|refresh[_-]?token|private[_-]?key)",
-    re.IGNORECASE | re.DOTALL,
-)
+_SECRET_KEY = re.compile(rf".*(?:{'|'.join(_NAMES.values())})", re.IGNORECASE | re.DOTALL)
 
 
 def _looks(text: str) -> Iterator[_Span]:

@@ -112,11 +112,20 @@ class Planning:
             failure = Failure("planner_failed", f"the planner failed: {type(error).__name__}: {error}")
             return PlanningFailed(self._clock.now(), failure, effect.round)
 
-    async def preview(self, intent: str, workspace: str) -> tuple[Proposal | Done, Spent]:
+    async def preview(self, intent: str, workspace: str, thread_id: str = "") -> tuple[Proposal | Done, Spent]:
         """What the planner says to an intent that nobody has submitted, and what it cost to ask."""
-        calls = self._model_calls.of("", "", "preview")
-        said = await self.planner.propose(Request(intent, workspace, check=self._check_whole, calls=calls))
-        return said, calls.spent
+        calls = self._model_calls.of(thread_id, "", "preview")
+        as_if = Interaction(id="", thread_id=thread_id, intent=intent, workspace=workspace)
+        request = Request(
+            intent,
+            workspace,
+            dialogue=await self._dialogue(as_if) if thread_id else (),
+            kept=await self._kept(as_if),
+            now=self._clock.now(),
+            check=self._check_whole,
+            calls=calls,
+        )
+        return await self.planner.propose(request), calls.spent
 
     async def _check_whole(self, plan: dict[str, Any]) -> None:
         self._refuse_more_than(self._bounds.steps, len((await self.accept(plan)).nodes))
@@ -230,4 +239,5 @@ def in_words(error: OrchestralError) -> Failure:
         for problem in error.data.get("problems", [])
     ]
     nearest = [f"- {near['phrase']}: {near['says']}" for near in error.data.get("nearest", [])]
-    return Failure(error.code, "\n".join([error.message, *problems, *nearest]), details=error.data or None)
+    advice = [error.advice] if error.advice and not problems else []  # each problem has its own
+    return Failure(error.code, "\n".join([error.message, *problems, *nearest, *advice]), details=error.data or None)

@@ -114,7 +114,7 @@ class Playbooks:
         if not fitting:
             raise NoPlaybook(
                 f"No playbook fits {intent!r}." if self._books else "There are no playbooks yet.",
-                hint="Say one of the phrases in data.nearest, or hand over a plan.",
+                hint="Say one of the nearest phrases, or hand over a plan.",
                 data={"nearest": self._nearest(intent)},
             )
         if len(fitting) > 1:

@@ -1,7 +1,7 @@
 """How do progress and log lines of running steps reach whoever looks on, and nobody else?
 
 Display only: never stored, never replayed, at most five times a second, and the first thing to be dropped. Of progress
-the newest counts; of log lines the newest few.
+the newest counts; of log lines the newest few; of an answer that is being written all that came since the last time.
 """
 
 from collections import deque
@@ -14,6 +14,8 @@ from orchestrald.server.ring import Ring
 INTERVAL_S = 0.2
 _MOST_LOG_LINES = 256
 _MOST_STEPS = 256
+_MOST_ANSWER = 64 * 1024
+"""Characters between two looks; whoever is slower sees the whole of it at the end."""
 
 _Key = tuple[str, str]
 _Note = tuple[str, dict[str, Any]]
@@ -26,21 +28,26 @@ class Mailbox:
         self.interaction_id = interaction_id
         self._progress: dict[_Key, _Note] = {}
         self._log: deque[_Note] = deque(maxlen=_MOST_LOG_LINES)
+        self._answers: dict[str, str] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._progress or self._log)
+        return bool(self._progress or self._log or self._answers)
 
     def put(self, key: _Key, note: _Note) -> None:
         if note[0] == "events.log":
             self._log.append(note)
+        elif note[0] == "events.answer":
+            self._answers[key[0]] = (self._answers.get(key[0], "") + note[1]["text"])[:_MOST_ANSWER]
         elif key in self._progress or len(self._progress) < _MOST_STEPS:
             self._progress[key] = note
 
     def take(self) -> list[_Note]:
         """Everything, as (method, params without the subscription); it is empty afterwards."""
-        notes = [*self._log, *self._progress.values()]
+        answers = [_answer(interaction_id, text) for interaction_id, text in self._answers.items()]
+        notes = [*self._log, *self._progress.values(), *answers]
         self._log.clear()
         self._progress.clear()
+        self._answers.clear()
         return notes
 
 
@@ -53,6 +60,7 @@ class Ephemera:
         self._mailboxes: set[Mailbox] = set()
         self._progress: dict[_Key, _Note] = {}
         self._log: deque[tuple[_Key, _Note]] = deque(maxlen=_MOST_LOG_LINES)
+        self._answers: dict[str, str] = {}
         self._said = trio.Event()
 
     @property
@@ -90,6 +98,13 @@ class Ephemera:
         self._log.append(((interaction_id, step_id), ("events.log", params)))
         self._said.set()
 
+    def answer(self, interaction_id: str, piece: str) -> None:
+        """A piece of the answer that is being written. Never waits."""
+        if not self.watched:
+            return
+        self._answers[interaction_id] = (self._answers.get(interaction_id, "") + piece)[:_MOST_ANSWER]
+        self._said.set()
+
     async def run(self) -> None:
         """Hands out what was said, five times a second while something is; otherwise it sleeps. Until cancelled."""
         while True:
@@ -99,14 +114,20 @@ class Ephemera:
             await trio.sleep(INTERVAL_S)
 
     def _hand_out(self) -> None:
-        notes = [*self._log, *self._progress.items()]
+        answers = [((name, ""), _answer(name, text)) for name, text in self._answers.items()]
+        notes = [*self._log, *self._progress.items(), *answers]
         self._log.clear()
         self._progress.clear()
+        self._answers.clear()
         for mailbox in self._mailboxes:
             for key, note in notes:
                 if mailbox.interaction_id in (None, key[0]):
                     mailbox.put(key, note)
         self._ring.wake()
+
+
+def _answer(interaction_id: str, text: str) -> _Note:
+    return "events.answer", {"interaction_id": interaction_id, "text": text}
 
 
 def _without_missing(**params: Any) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from orchestrald import errors
 from orchestrald.cli.interactions import STATES
 from orchestrald.cli.main import GROUPS, MODULES, dispatch
 from orchestrald.core.states import InteractionState
@@ -100,7 +101,23 @@ def test_status_never_starts_a_daemon(home: Path, monkeypatch: pytest.MonkeyPatc
     assert dispatch(["status", "--json"]) == 69
 
 
-@pytest.mark.parametrize(("kind", "code"), [("not_found", 2), ("invalid_plan", 2), ("store_error", 70)])
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        ("not_found", 2),
+        ("invalid_plan", 2),
+        ("no_playbook", 2),
+        ("plan_changed", 2),
+        ("bad_answer", 2),
+        ("model_refused", 2),
+        ("store_error", 70),
+        ("planner_unavailable", 70),
+        ("model_unavailable", 70),
+        ("model_misconfigured", 70),
+        ("prompt_too_long", 70),
+        ("budget_exhausted", 70),
+    ],
+)
 def test_who_must_act_decides_the_exit_code(known: Any, refusal: Any, kind: str, code: int) -> None:
     def refuse(_peer: Any, _params: dict[str, Any]) -> None:
         raise refusal(kind)
@@ -131,6 +148,21 @@ def test_status_says_how_the_daemon_is_in_a_few_lines(known: Any, capsys: pytest
         "waits     1 interaction for an answer",
     ]
     assert "survey\\x1b[2J" in lines[5]
+
+
+@pytest.mark.parametrize(
+    ("known_of_it", "said"),
+    [
+        ({"model": "fake/m\x1b1", "playbooks": 1, "skills": 2}, "planner   fake/m\\x1b1; 1 playbook, 2 skills"),
+        ({"playbooks": 3, "skills": 0}, "planner   no model: playbooks only (3 playbooks)"),
+    ],
+)
+def test_status_says_who_plans(
+    known: Any, known_of_it: dict[str, Any], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known.answers["system.info"] = {"sandbox": {"ok": True}, **known_of_it}
+    assert dispatch(["status"]) == 0
+    assert said in capsys.readouterr().out.split("\n")
 
 
 def test_a_broken_sandbox_is_the_second_thing_said(known: Any, capsys: pytest.CaptureFixture[str]) -> None:
@@ -273,6 +305,51 @@ def test_an_intent_that_no_playbook_knows_shows_what_is_nearest(
     assert "measures" in err
 
 
+def refused(known: Any, refusal: Any, kind: str, message: str, **data: Any) -> None:
+    """`plan.create` says no."""
+
+    def refuse(_peer: Any, _params: dict[str, Any]) -> None:
+        raise refusal(kind, message, **data)
+
+    known.answers["plan.create"] = refuse
+
+
+@pytest.mark.parametrize(
+    "error", [e for e in errors.every_error() if e.hint and issubclass(e, errors.PlannerUnavailable)]
+)
+def test_what_is_wrong_with_a_model_is_a_sentence_and_a_hint(
+    known: Any, refusal: Any, error: type[errors.OrchestralError], capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused(known, refusal, error.code, "fake/m1 is at rest.", hint=error.hint)
+    assert dispatch(["plan", "tidy", "up"]) == 70
+    assert capsys.readouterr().err == f"orchestral: fake/m1 is at rest.\n  {error.hint}\n"
+
+
+def test_where_no_playbook_fits_a_way_to_have_a_model_is_told(
+    known: Any, refusal: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hint = "Say one of the phrases in data.nearest, or hand over a plan. Or have a model plan: set OPENAI_API_KEY."
+    refused(known, refusal, "no_playbook", "No playbook fits.", hint=hint, nearest=[{"phrase": "say {words}"}])
+    assert dispatch(["plan", "sya", "hi"]) == 2
+    assert capsys.readouterr().err.endswith(
+        "    say {words}\n"
+        "  Say one of the phrases above, or hand over a plan. Or have a model plan: set OPENAI_API_KEY.\n"
+    )
+
+
+def test_a_bad_answer_is_told_with_its_faults_and_its_hint_once(
+    known: Any, refusal: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hint = errors.BadAnswer.hint
+    for own in ({}, {"hint": hint}):
+        faults = [{"path": "", "message": "it is empty", **own}]
+        refused(known, refusal, "bad_answer", "The answer has one fault.", hint=hint, problems=faults)
+        assert dispatch(["plan", "tidy", "up"]) == 2
+        err = capsys.readouterr().err
+        assert "  the answer: it is empty\n" in err
+        assert err.count(hint) == 1
+
+
 def test_an_intent_may_begin_with_the_word_validate(known: Any) -> None:
     known.answers["plan.create"] = {"plan": {"goal": "g", "steps": []}, "planner": "p", "graph": None}
     assert dispatch(["plan", "validate", "my", "taxes"]) == 0
@@ -312,6 +389,16 @@ def test_show_without_an_id_shows_the_newest(known: Any, capsys: pytest.CaptureF
     assert dispatch(["show"]) == 0
     out = capsys.readouterr().out
     assert out.endswith("a[0] failed (exit):\n  one\n  two\n\nIt broke.\\x1b\n")
+
+
+def test_show_says_what_models_took(known: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    snapshot = {"interaction_id": "abc-1", "state": "completed", "intent": "x", "steps": []}
+    known.answers["interaction.get"] = {**snapshot, "spent": {"calls": 3, "tokens": 4210, "cost": 3100}}
+    dispatch(["show"])
+    assert "  model: 3 calls, 4,210 tokens, $0.0031\n" in capsys.readouterr().out
+    known.answers["interaction.get"] = snapshot
+    dispatch(["show"])
+    assert "model" not in capsys.readouterr().out
 
 
 def test_all_pages_of_events_are_read(known: Any, capsys: pytest.CaptureFixture[str]) -> None:

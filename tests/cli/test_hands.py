@@ -19,6 +19,7 @@ def told(kind: str, step: str = "", **data: Any) -> str:
 @pytest.mark.parametrize(
     ("kind", "data", "said"),
     [
+        ("interaction.submitted", {"approved": "sha256:1"}, "agreed to exactly this plan"),
         ("interaction.merged", {"intent": "and\nthat"}, "joined it: and ..."),
         ("interaction.paused", {}, "paused it"),
         ("interaction.resumed", {}, "resumed it"),
@@ -47,6 +48,7 @@ def test_whoever_looks_on_is_called_you() -> None:
 
 def test_what_nobody_did_is_not_told() -> None:
     happened = [
+        {"type": "interaction.submitted", "data": {"by": "uid:77", "intent": "x"}},
         {"type": "interaction.resumed", "data": {}},
         {"type": "step.failed", "step_id": "a", "data": {"error": {"code": "exit", "message": "x"}}},
         {"type": "step.skipped", "step_id": "a", "data": {"reason": "dependency"}},

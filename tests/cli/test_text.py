@@ -6,7 +6,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrald.cli.text import ago, cells, duration, fit, nearest, safe, safe_lines, size, table
+from orchestrald.cli.text import (
+    ago,
+    cells,
+    duration,
+    fit,
+    money,
+    nearest,
+    safe,
+    safe_lines,
+    size,
+    spending,
+    table,
+    wrap,
+)
 
 BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 
@@ -93,3 +106,54 @@ def test_a_table_is_aligned_and_its_last_column_is_cut() -> None:
 def test_the_nearest_words_come_best_first() -> None:
     assert nearest("shwo", ["show", "status", "stop"])[0] == "show"
     assert nearest("xyzzy", ["show", "status"]) == []
+
+
+@pytest.mark.parametrize(
+    ("micro", "said"),
+    [
+        (0, "$0"),
+        (1, "less than $0.0001"),
+        (100, "$0.0001"),
+        (3_100, "$0.0031"),
+        (12_000_000, "$12"),
+        (1_234_500_000, "$1,234.5"),
+    ],
+)
+def test_money_is_in_dollars_and_never_nothing_when_it_is_something(micro: int, said: str) -> None:
+    assert money(micro) == said
+
+
+@pytest.mark.parametrize(
+    ("spent", "said"),
+    [
+        ({"calls": 3, "tokens": 4210, "cost": 3100}, "3 calls, 4,210 tokens, $0.0031"),
+        ({"calls": 1, "tokens": 1, "cost": 0}, "1 call, 1 token"),
+    ],
+)
+def test_what_was_spent_has_money_in_it_where_there_is_a_price(spent: dict[str, int], said: str) -> None:
+    assert spending(spent) == said
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("", []),
+        ("one two three", ["one two", "three"]),
+        ("one\n\ntwo", ["one", "", "two"]),
+        ("abcdefghijkl", ["abcdefgh", "ijkl"]),
+        ("a 漢字漢字", ["a", "漢字漢字"]),
+        ("漢字漢字漢", ["漢字漢字", "漢"]),
+        ("            deep", ["deep"]),
+        ("  abcdefghij", ["  abcdef", "ghij"]),
+        ("to be         far", ["to be", "far"]),
+        ("a\x1bb", ["a\\x1bb"]),
+    ],
+)
+def test_a_text_is_wrapped_at_spaces_where_it_can(text: str, lines: list[str]) -> None:
+    assert wrap(text, 8) == lines
+
+
+@given(st.text(), st.integers(2, 20))
+def test_wrapping_loses_nothing_but_spaces(text: str, width: int) -> None:
+    said = "".join(wrap(text, width)).replace(" ", "")
+    assert said == "".join(safe_lines(text)).replace(" ", "")

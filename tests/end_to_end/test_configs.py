@@ -44,15 +44,19 @@ def listed(raw: dict[str, Any], above: str = "") -> set[str]:
 
 
 def test_its_commented_examples_can_be_used_too():
-    text = (CONFIGS / "orchestral.yaml").read_text(encoding="utf-8")
-    examples = [line.strip("#- ") for line in text.splitlines() if line.strip().startswith("#   ")]
-    assert len(examples) >= 3
-    for example in examples:
-        if example.startswith("{"):  # `strip` has taken its dash
-            parse(f"approvals:\n  rules:\n    - {example}\n", {}, "example")
-            continue
-        section = "settings" if example.startswith("shell") else "grants"
-        parse(f"plugins:\n  {section}:\n    {example}\n", {}, "example")
+    """Each stands in the comment above the key that it is an example of."""
+    section, example, seen = "", "", set()
+    for line in (CONFIGS / "orchestral.yaml").read_text(encoding="utf-8").splitlines():
+        if line.startswith("  #   "):
+            example += f"    {line.removeprefix('  #   ')}\n"
+        elif line[:1].isalpha():
+            section = line.partition(":")[0]
+        elif example and not line.startswith("  #"):
+            key = line.strip().partition(":")[0]
+            parse(f"{section}:\n  {key}:\n{example}", {}, "example")
+            seen.add(f"{section}.{key}")
+            example = ""
+    assert {"approvals.rules", "plugins.settings", "plugins.grants", "providers.backends", "providers.models"} <= seen
 
 
 @pytest.mark.slow

@@ -20,6 +20,9 @@ from orchestrald.paths import Paths
 PATIENCE_S = 30.0
 """For everything that is waited for. The daemon takes half a second to start on an idle machine."""
 
+MODELS = frozenset({"OPENAI_API_KEY", "OPENAI_BASE_URL"})
+"""Without them no test asks a model that somebody pays for."""
+
 SUPPORT = Path(__file__).parent
 DESKTOP = frozenset({"DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "WAYLAND_DISPLAY"})
 """Without them no test's question turns up on the screen of whoever runs the tests."""
@@ -35,7 +38,7 @@ class Daemon:
         self.paths = Paths.find({"ORCHESTRAL_HOME": str(home)})
         self.workspace = home / "workspace"
         self.workspace.mkdir(exist_ok=True)
-        ours = {name: value for name, value in os.environ.items() if name not in DESKTOP}
+        ours = {name: value for name, value in os.environ.items() if name not in DESKTOP | MODELS}
         self.environment = {**ours, "ORCHESTRAL_HOME": str(home), "NO_COLOR": "1"}
         self.log: list[str] = []
         self.process: subprocess.Popen[str] | None = None

@@ -22,6 +22,7 @@ from orchestrald.protocol.messages import (
     schedules,
     system,
     threads,
+    usage,
 )
 from orchestrald.protocol.messages.shape import Method as Method
 from orchestrald.protocol.messages.shape import Params as Params
@@ -41,4 +42,5 @@ METHODS: dict[str, Method] = {
     **references.METHODS,
     **schedules.METHODS,
     **sandbox.METHODS,
+    **usage.METHODS,
 }

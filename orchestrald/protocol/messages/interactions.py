@@ -8,10 +8,12 @@ from orchestrald.protocol.messages.shape import Id, Labels, Method, Name, Params
 
 
 class Submit(Params):
-    """Exactly one of `intent` and `plan`. `workspace` is the folder the steps may see; empty means none.
+    """Exactly one of `intent` and `plan`, or both with `plan_hash`. `workspace` is the folder that the steps may see;
+    empty means none.
 
     In a thread that is not idle its policy decides, or `policy` for this input. Where exactly one step of the thread
     asks something that a plain text answers, an intent is that answer. `unattended`: nobody is there to be asked.
+    `plan_hash` is the `hash` of the plan that a person was shown and agreed to: any other is refused.
     """
 
     intent: str = ""
@@ -21,6 +23,7 @@ class Submit(Params):
     labels: Labels = Field(default_factory=dict)
     policy: Name | None = None
     unattended: bool = False
+    plan_hash: str = ""
     request_id: RequestId | None = None
 
 

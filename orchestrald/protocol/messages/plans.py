@@ -2,12 +2,15 @@
 
 from typing import Any, Literal
 
-from orchestrald.protocol.messages.shape import Method, Params
+from orchestrald.protocol.messages.shape import Id, Method, Params
 
 
 class PlanCreate(Params):
+    """`thread_id`: what was said there is told to the planner. A model may be asked, and paid, each time."""
+
     intent: str
     workspace: str = ""
+    thread_id: Id | None = None
 
 
 class PlanValidate(Params):

@@ -21,6 +21,7 @@ from orchestrald.server.methods.sandbox import Sandbox
 from orchestrald.server.methods.schedules import Schedules
 from orchestrald.server.methods.system import System
 from orchestrald.server.methods.threads import Threads
+from orchestrald.server.methods.usage import Usage
 from orchestrald.server.ring import Ring
 
 
@@ -38,6 +39,7 @@ def table(engine: Engine, ring: Ring, daemon: Daemon) -> dict[str, Handler]:
         References(engine),
         Sandbox(engine, daemon),
         Schedules(engine, daemon),
+        Usage(engine),
     ]
     names = ((name, name.replace(".", "_")) for name in METHODS)
     return {

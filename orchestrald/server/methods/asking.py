@@ -10,7 +10,7 @@ from orchestrald.core.interaction import Interaction
 from orchestrald.engine import snapshot
 from orchestrald.engine.engine import Engine
 from orchestrald.engine.schedules import Schedules
-from orchestrald.errors import NotFound
+from orchestrald.errors import NotFound, PlanChanged
 from orchestrald.server.dispatch import Peer
 from orchestrald.store.base import RequestRow
 
@@ -18,7 +18,10 @@ Answer = dict[str, Any]
 
 
 class HandedIn(NamedTuple):
-    """What somebody wants to have done: an intent, or a plan (then `intent` is not looked at)."""
+    """What somebody wants to have done: an intent, or a plan (then `intent` is only the words that led to it).
+
+    `plan_hash` empty: nobody was asked whether the plan is the right one.
+    """
 
     intent: str
     plan: Any
@@ -28,6 +31,7 @@ class HandedIn(NamedTuple):
     labels: Mapping[str, str] = MappingProxyType({})
     policy: str | None = None
     unattended: bool = False
+    plan_hash: str = ""
 
 
 Row = Callable[[Answer], RequestRow] | None
@@ -91,9 +95,11 @@ async def submit(engine: Engine, params: Any, method: str, peer: Peer, asked: Ha
     async def serve(row: Row) -> Answer:
         # In here: a repeated request gets its first answer, whatever became of its actions meanwhile.
         graph = None if asked.plan is None else await engine.planning.accept(asked.plan)
+        if graph is not None and asked.plan_hash not in {"", graph.digest}:
+            raise PlanChanged
         done = await engine.submit(
             by=peer.by,
-            intent=asked.intent if graph is None else graph.plan.goal,
+            intent=asked.intent if graph is None else asked.intent or graph.plan.goal,
             graph=graph,
             source="intent" if graph is None else asked.source,
             thread_id=asked.thread_id,
@@ -101,6 +107,7 @@ async def submit(engine: Engine, params: Any, method: str, peer: Peer, asked: Ha
             labels=dict(asked.labels),
             policy=asked.policy,
             unattended=asked.unattended,
+            approved=asked.plan_hash,
             remember=remember(row, submitted),
         )
         return submitted(*done)
@@ -115,9 +122,11 @@ def submitted(state: Interaction, disposition: str, step_id: str) -> Answer:
 
 async def shown(engine: Engine, interaction_id: str, *, outputs: bool) -> Answer:
     """The whole interaction, at a moment when all of it is durable."""
-    return await engine.view(
+    found = await engine.view(
         interaction_id, lambda state, last_seq: snapshot.snapshot(state, outputs=outputs, last_seq=last_seq)
     )
+    spent = await engine.reader.calls.spent(interaction_id=interaction_id)
+    return found | ({"spent": spent._asdict()} if spent.calls else {})
 
 
 def action_named(engine: Engine, name: str) -> LoadedAction:

@@ -17,8 +17,11 @@ class Interactions:
     engine: Engine
 
     async def interaction_submit(self, params: m.Submit, peer: Peer) -> Answer:
-        if (params.plan is None) == (not params.intent.strip()):
+        agreed = params.plan is not None and bool(params.plan_hash)
+        if not agreed and (params.plan is None) == (not params.intent.strip()):
             raise InvalidParams("Give either an intent or a plan.")
+        if params.plan_hash and params.plan is None:
+            raise InvalidParams("plan_hash: goes with the plan that it is the hash of.")
         asked = HandedIn(
             params.intent,
             params.plan,
@@ -28,6 +31,7 @@ class Interactions:
             params.labels,
             params.policy,
             params.unattended,
+            params.plan_hash,
         )
         return await submit(self.engine, params, "interaction.submit", peer, asked)
 
