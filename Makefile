@@ -2,10 +2,10 @@
 
 BIN := .venv/bin
 
-.PHONY: help demo test check format types bench crash simulate docs setup clean
+.PHONY: help demo test test-model check format types bench crash simulate docs setup clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: setup ## survey this repository with sandboxed plugins, kill the daemon half-way, see it resume
 	@$(BIN)/python examples/survey/demo.py
@@ -15,6 +15,10 @@ test: setup ## everything that CI runs: lint, types, import contracts, and all t
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest
+
+test-model: setup ## a hundred intents to a real, very small model, offline (its set-up builds for some ten minutes, once)
+	@sh tools/setup_model.sh
+	ORCHESTRAL_MODEL_PYTHON=.venv-model/bin/python $(BIN)/pytest tests/model -q -s
 
 check: test ## make test, and build the wheel
 	$(BIN)/python -m build --wheel --no-isolation --outdir build/check .
@@ -38,6 +42,9 @@ simulate: setup ## the long simulation: 500,000 scenarios from any seed, or from
 constraints/dev.txt: pyproject.toml
 	uv pip compile -q pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o $@
 
+constraints/model.txt: pyproject.toml
+	uv pip compile -q --group model --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o $@
+
 constraints/runtime.txt: pyproject.toml
 	uv pip compile -q pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -o $@
 
@@ -45,4 +52,4 @@ setup:
 	@sh tools/setup.sh
 
 clean: ## remove what setup and the tests made
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-model build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -28,7 +28,7 @@ def prepare(paths: Paths, *, passable: bool = False) -> None:
     """
     _private(Path(paths.state_dir), passable=passable)
     _make(Path(paths.plugins_dir), passable=passable)
-    for folder in (paths.config_dir, paths.playbooks_dir, paths.log_dir):
+    for folder in (paths.config_dir, paths.playbooks_dir, paths.skills_dir, paths.log_dir):
         _make(Path(folder))
 
 

@@ -80,7 +80,7 @@ def test_the_client_imports_the_standard_library_and_itself() -> None:
 
 def test_a_daemon_that_starts_does_not_load_a_model_client() -> None:
     """The `openai` package costs 700 ms and 40 MB: whoever adds it must load it at the first use, and in a thread."""
-    code = "import sys, orchestrald.command; sys.exit(bool({'openai', 'httpx', 'h11'} & sys.modules.keys()))"
+    code = "import sys, orchestrald.command; sys.exit(bool({'openai', 'httpx2', 'anyio', 'h11'} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-P", "-c", code], check=False).returncode == 0
 
 

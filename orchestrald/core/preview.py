@@ -11,7 +11,7 @@ from orchestrald.core.graph import Graph
 
 
 class Foreseen(NamedTuple):
-    """One action of a plan. `word` is `allow`, `ask` or `deny`; `reason` is empty when neither rule nor action said it."""
+    """One action of a plan. `word` is `allow`, `ask` or `deny`; `reason` is empty when nobody said anything."""
 
     step_id: str
     action: str

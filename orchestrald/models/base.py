@@ -23,8 +23,8 @@ class Prompt(NamedTuple):
     """What is asked. `shape` is the JSON Schema that the answer shall satisfy; missing means plain words.
 
     `outline` is a shorter schema, to be read by the model where nothing enforces the shape and it takes up room;
-    missing: the shape itself. `name` is what the shape is called where an endpoint wants a name. `max_tokens` bounds the
-    answer.
+    missing: the shape itself. `name` is what the shape is called where an endpoint wants a name. `max_tokens` bounds
+    the answer.
     """
 
     messages: tuple[Message, ...]
@@ -70,7 +70,8 @@ class Reply(NamedTuple):
 
     `finish` is `length` when it was cut off, `refused` when the model declined (then `text` is its words). `backend`
     and `model` are who answered, in the endpoint's own words; `mode` how the shape was asked for. `cost` in
-    micro-dollars; missing when no price is known. `tokens` are the endpoint's own count, or an estimate where it gives none.
+    micro-dollars; missing when no price is known. `tokens` are the endpoint's own count, or an estimate where it gives
+    none.
     """
 
     text: str

@@ -41,6 +41,8 @@ WHAT = {
 WORDS = ("river", "stone", "window", "garden", "letter")
 NAMES = ("Ada", "Grace", "Alan", "Edsger", "Barbara")
 
+SERVED = ["--model_alias", "smollm2", "--n_ctx", "8192", "--cache", "true", "--seed", "1"]
+
 CONFIG = """
 providers:
   backends: [{name: local, base_url: "URL", timeout: 10m, retries: 0}]
@@ -71,8 +73,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     port = _free_port()
     with said.open("w") as log:
         server = subprocess.Popen(
-            [PYTHON, "-m", "llama_cpp.server", "--model", model, "--model_alias", "smollm2", "--n_ctx", "8192"]
-            + ["--port", str(port), "--cache", "true", "--seed", "1"],
+            [PYTHON, "-m", "llama_cpp.server", "--model", model, "--port", str(port), *SERVED],
             stdout=log,
             stderr=log,
         )
@@ -124,9 +125,8 @@ def test_a_hundred_intents_end_in_a_plan_that_is_valid_or_in_words(place: Daemon
         ended[kind] += 1
         right += kind == "ran" and _meant(place, name) in _wanted(intent)
         print(f"{kind:9} {intent}: {' '.join((shown.get('answer') or '').split())[:100]}", flush=True)
-    print(
-        f"\n{INTENTS} intents: {dict(ended)}; {ended['ran'] / INTENTS:.0%} of the plans ran, {right / INTENTS:.0%} as meant"
-    )
+    ran = f"{ended['ran'] / INTENTS:.0%} became a plan that ran, {right / INTENTS:.0%} the one that was meant"
+    print(f"\n{INTENTS} intents: {dict(ended)}; {ran}")
     usage = place.call("usage.get", by="model")["usage"]
     print(f"{sum(row['calls'] for row in usage)} calls, {sum(row['input'] for row in usage):,} tokens read")
     assert sum(ended.values()) == INTENTS
