@@ -132,7 +132,7 @@ class Service:
             retention=self.config.references.retention,
             policies=Policies(lambda: self.host.policies, runtime.concurrency_policy, runtime.max_queued_per_thread),
             max_interactions_per_thread=runtime.max_interactions_per_thread,
-            bounds=bounds(self.config),
+            bounds=lambda: bounds(self.config),
             retain_unmatched=self.config.events.retain_unmatched,
             gate=lambda: self.gate,
             notifiers=lambda: self.host.notifiers,

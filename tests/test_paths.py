@@ -10,6 +10,7 @@ def test_one_variable_overrides_all() -> None:
     assert dict(found.items()) == {
         "config_file": "/h/config/orchestral.yaml",
         "playbooks_dir": "/h/config/playbooks",
+        "skills_dir": "/h/config/skills",
         "plugins_dir": "/h/plugins",
         "state_dir": "/h/state",
         "store": "/h/state/orchestrald.db",

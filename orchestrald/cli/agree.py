@@ -1,7 +1,7 @@
 """How does a person agree to one exact plan before anything of it runs?
 
-What was shown is what is submitted, with its hash: the daemon refuses any other plan, also when a plugin of the same
-name has come in between.
+What was shown is what is submitted, with its hash: the daemon refuses any other plan, another folder, and another
+plugin of the same name, when it is submitted and again when a step of it starts.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def place_to_ask(*, as_json: bool) -> Terminal:
 def agree(client: Client, request: dict[str, Any], screen: Terminal) -> tuple[dict[str, Any], bool]:
     """The preview, and whether it is to be run. One that is only an answer never is."""
     intent = request.get("intent", "")
-    found: dict[str, Any] = foresee(client, intent, request["workspace"], request.get("plan"), screen)
+    found: dict[str, Any] = foresee(client, request, screen)
     if "plan" not in found:
         Terminal(sys.stdout).print(*answer_lines(found))
         screen.print(*cost_lines(found), [("There is nothing to run.", "dim")])

@@ -70,7 +70,7 @@ def _graph(client: Client, rest: list[str], args: Namespace) -> int:
     if len(rest) == 1 and is_file(rest[0]):
         plan = read_plan(rest[0])
     else:
-        found = foresee(client, " ".join(rest), workspace(args.workspace), screen=Terminal(sys.stderr))
+        found = foresee(client, _request(rest, args), Terminal(sys.stderr))
         if "plan" not in found:
             raise BadInput("The planner answers without a plan.", str(found.get("answer") or ""))
         plan = found["plan"]
@@ -80,10 +80,14 @@ def _graph(client: Client, rest: list[str], args: Namespace) -> int:
     return OK
 
 
+def _request(words: list[str], args: Namespace) -> dict[str, Any]:
+    return {"intent": " ".join(words), "workspace": workspace(args.workspace)}
+
+
 def _preview(client: Client, args: Namespace) -> int:
-    intent = " ".join(args.words)
-    found = foresee(client, intent, workspace(args.workspace), screen=Terminal(sys.stderr))
-    return show(found, intent, Terminal(sys.stdout), as_json=args.json)
+    request = _request(args.words, args)
+    found = foresee(client, request, Terminal(sys.stderr))
+    return show(found, request["intent"], Terminal(sys.stdout), as_json=args.json)
 
 
 COMMANDS = {

@@ -25,13 +25,15 @@ if TYPE_CHECKING:
 EFFECTS = {"read": "only reads", "write": "writes", "destructive": "can destroy"}
 
 
-def foresee(client: Client, intent: str, folder: str, plan: Any = None, screen: Terminal | None = None) -> Any:
-    """What `plan.create` says of the intent, or `plan.validate` of the plan. Raises Refused for a plan with faults.
+def foresee(client: Client, request: dict[str, Any], screen: Terminal | None = None) -> Any:
+    """What `plan.create` says of a request's intent, or `plan.validate` of its plan. Raises Refused for one with faults.
 
     A model may think for minutes; `screen` (where there is a person) says meanwhile that it does.
     """
+    plan = request.get("plan")
+    about = {"workspace": request["workspace"]}
     if plan is not None:
-        found = client.call("plan.validate", plan=plan)
+        found = client.call("plan.validate", plan=plan, **about)
         if found["valid"]:
             return found
         problems = found.get("problems") or []
@@ -41,7 +43,8 @@ def foresee(client: Client, intent: str, folder: str, plan: Any = None, screen: 
         screen.draw([[("planning ...", "dim")]])
     try:
         # No bound of ours: the daemon has its own for every call, and there is Ctrl-C.
-        return client.call("plan.create", timeout=None, intent=intent, workspace=folder)
+        about |= {"intent": request["intent"], "thread_id": request.get("thread_id")}
+        return client.call("plan.create", timeout=None, **about)
     finally:
         if screen is not None and screen.live:
             screen.clear()

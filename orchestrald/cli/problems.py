@@ -42,7 +42,7 @@ def complaint(error: ClientError) -> list[Line]:
     lines += faults + close
     said = error.hint in {problem.get("hint") for problem in problems}
     if not said and (not faults or kind not in ONLY_THE_LIST):
-        hint = error.hint.replace("in data.nearest", "above")
+        hint = error.hint.replace("nearest phrases", "phrases above")
         lines += [[("  " + line, "dim")] for line in safe_lines(hint)]
     return lines
 

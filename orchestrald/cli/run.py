@@ -61,15 +61,14 @@ def _run(args: Namespace) -> int:
     if args.plan_only:
         from orchestrald.cli.preview import foresee, show
 
-        intent, screen = request.get("intent", ""), Terminal(sys.stderr)
-        found = foresee(connect(args), intent, request["workspace"], request.get("plan"), screen)
-        return show(found, intent, Terminal(sys.stdout), as_json=args.json)
+        found = foresee(_connected(request, args), request, Terminal(sys.stderr))
+        return show(found, request.get("intent", ""), Terminal(sys.stdout), as_json=args.json)
     if not args.approve_plan:
-        return _submit(connect(args), request, args)
+        return _submit(_connected(request, args), request, args)
     from orchestrald.cli.agree import agree, place_to_ask
 
     screen = place_to_ask(as_json=args.json)
-    client = connect(args)
+    client = _connected(request, args)
     found, agreed = agree(client, request, screen)
     if agreed:
         return _submit(client, {**request, "plan": found["plan"], "plan_hash": found["hash"]}, args)
@@ -103,9 +102,15 @@ def _request(args: Namespace) -> dict[str, Any]:
     return request
 
 
-def _submit(client: Client, request: dict[str, Any], args: Namespace) -> int:
+def _connected(request: dict[str, Any], args: Namespace) -> Client:
+    """A client that has found the thread that is meant, if any."""
+    client = connect(args)
     if args.thread:
         request["thread_id"] = find_thread(client, args.thread)
+    return client
+
+
+def _submit(client: Client, request: dict[str, Any], args: Namespace) -> int:
     submitted, after = submit(client, request)
     said = became(client, submitted)
     if said and not args.quiet:

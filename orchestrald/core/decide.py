@@ -144,9 +144,11 @@ def _patched(turn: Turn, it: i.PlanPatched) -> None:
         if state.runs[name].state is not S.SUPERSEDED:
             turn.emit("step.superseded", {}, name)
     state.proposed = it.graph
-    turn.emit("plan.patched", {**it.graph.to_json(), "planner": it.planner})
-    for run in list(state.by_node):  # the replacement may hang on what has failed while it was thought about
-        if run.state is S.FAILED:
+    turn.emit(
+        "plan.patched", {**it.graph.to_json(), "planner": it.planner, **(steering.wishes(it) if state.merging else {})}
+    )
+    for run in list(state.by_node):  # what is new may hang on what has failed meanwhile, or was cancelled before
+        if run.finished and not run.satisfied:
             turn.skip_downstream(run)
 
 
@@ -277,14 +279,16 @@ def _recovered(turn: Turn, it: i.Recovered) -> None:
     one pass, and makes every prefix of a journal, however it was cut, one that ends.
     """
     state = turn.state
+    if state.observes and state.state in {I.PLANNING, I.EXECUTING}:
+        turn.emit("interaction.absent", {"us": max(turn.at - state.updated_at, 0)})
     if state.state is I.QUEUED and not state.queued:
         turn.emit("interaction.planning", {"reason": "recovered"})
     if state.state is I.PLANNING:
         failed = state.runs.get(state.replanning)
         if state.merging or state.observing:
-            turn.plan(state.merging or state.intent, joins=True)
+            turn.plan(state.matter, joins=True)
         else:
-            turn.plan(state.intent, state.replanning, failed.failure if failed else None)
+            turn.plan(state.matter, state.replanning, failed.failure if failed else None)
     for run in list(state.runs.values()):
         steering.take_up(turn, run)
         if run.state is S.FAILED and run.parent is None and run.id != state.replanning:

@@ -59,7 +59,8 @@ TYPES: dict[str, Type] = {
     "interaction.submitted": Type("user_input", "somebody asked for something: intent, source, by, workspace, labels"),
     "interaction.queued": Type(_TRACE, "it waits for its thread: policy, behind, interrupts?, plan?, carried?"),
     "interaction.merged": Type("user_input", "another input joined it, for its next planning round: intent, by"),
-    "interaction.planning": Type(_TRACE, "the planner was asked: reason, failed?, intent?"),
+    "interaction.planning": Type(_TRACE, "the planner was asked: reason, failed?, intent?, settled?, again?"),
+    "interaction.absent": Type(_TRACE, "the daemon was not there for so long, and that counts for nobody: us"),
     "interaction.waiting": Type(_TRACE, "nothing can go on until named steps are answered: steps"),
     "interaction.resumed": Type(_TRACE, "it goes on: by?, reason?, unplanned?"),
     "interaction.paused": Type(_TRACE, "a person paused it: by"),
@@ -71,7 +72,9 @@ TYPES: dict[str, Type] = {
     "plan.adopted": Type(
         _TRACE, "this plan will be run: plan, planner, specs, reads?, memory?, max_replans?, observes?, seconds?"
     ),
-    "plan.patched": Type(_TRACE, "a failed subgraph was replaced: plan, superseded, renamed, specs, reads?, memory?"),
+    "plan.patched": Type(
+        _TRACE, "steps were replaced or added: plan, planner, specs, reads?, memory?, max_replans?, observes?, seconds?"
+    ),
     "plan.concluded": Type(_TRACE, "the planner says that nothing more is to be done: text, achieved, planner"),
     "plan.unobserved": Type(_TRACE, "the planner does not see what came of its plan: error"),
     "model.asked": Type(
@@ -82,7 +85,10 @@ TYPES: dict[str, Type] = {
         "it has answered: asked (the seq of model.asked), part, number, purpose, backend, model, mode, finish, tokens "
         "{input, cached, output}, cost?, ms, text",
     ),
-    "model.failed": Type(_TRACE, "it has not: asked, part, number, error, ms"),
+    "model.failed": Type(
+        _TRACE,
+        "it has not: asked, part, purpose, number, error, ms, tokens? and cost? that it may have taken all the same",
+    ),
     "step.started": Type(_TRACE, "an attempt begins: attempt"),
     "step.expanded": Type(_TRACE, "a for_each became that many items: count"),
     "step.succeeded": Type(_TRACE, "an attempt ended well: output or stored, ms, event?"),

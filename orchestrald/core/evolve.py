@@ -13,7 +13,7 @@ from typing import Any
 from orchestrald.core.binding import items
 from orchestrald.core.events import Event
 from orchestrald.core.graph import Graph, Node
-from orchestrald.core.interaction import Conclusion, Interaction, Run
+from orchestrald.core.interaction import Conclusion, Interaction, Matter, Run
 from orchestrald.core.model import Failure, Question, Stored
 from orchestrald.core.states import IllegalMove, InteractionState, StepState, move_interaction, move_step
 
@@ -56,7 +56,7 @@ def _submitted(state: Interaction, event: Event) -> None:
     data = event.data
     state.id = event.interaction_id
     state.thread_id = event.thread_id
-    state.intent = data.get("intent", "")
+    state.intent = state.matter = data.get("intent", "")
     state.source = data.get("source", "intent")
     state.by = data.get("by", "")
     state.workspace = data.get("workspace", "")
@@ -64,6 +64,7 @@ def _submitted(state: Interaction, event: Event) -> None:
     state.max_replans = data.get("max_replans", 0)
     state.unattended = data.get("unattended", False)
     state.forked_from = data.get("forked_from", "")
+    state.approved = data.get("approved", "")
     state.created_at = event.at
 
 
@@ -97,16 +98,26 @@ def _planning(state: Interaction, event: Event) -> None:
     state.replanning = data.get("failed", "")
     state.observing = data["reason"] == "observed"
     state.conclusion = state.unobserved = None
-    if data["reason"] == "merged":
-        state.merging = data["intent"]
+    state.merging = data["intent"] if data["reason"] == "merged" else ""
     if again:
         return
     state.rounds += 1
     state.replans += bool(state.replanning)
     state.asked += 1
-    if data["reason"] == "merged":  # another intent, with rounds and time of its own
-        state.merged.pop(0)
+    if settled := data.get("settled"):
+        state.settled.append(Matter(state.matter, settled["text"], settled["achieved"]))
+    if state.merging:
+        state.matter = state.merged.pop(0)
+        state.added = []
+    if joined := data.get("joined"):
+        state.joining = list(joined)
+        state.merged = state.merged[len(joined) :]
+    if state.merging or joined:
         state.asked, state.idle = 1, event.at - state.created_at
+
+
+def _absent(state: Interaction, event: Event) -> None:
+    state.idle += event.data["us"]
 
 
 def _resumed(state: Interaction, event: Event) -> None:
@@ -121,6 +132,7 @@ def _concluded(state: Interaction, event: Event) -> None:
     _moved(state, event)
     state.replanning = state.merging = ""
     state.observing = False
+    _joined(state)
     state.conclusion = Conclusion(event.data["text"], event.data["achieved"])
     state.planner = event.data["planner"]
 
@@ -129,13 +141,24 @@ def _unobserved(state: Interaction, event: Event) -> None:
     _moved(state, event)
     state.observing = False
     state.unobserved = _failure(event.data["error"])
+    state.unplanned += [(intent, state.unobserved) for intent in state.joining]
+    state.joining = []
+
+
+def _joined(state: Interaction) -> None:
+    """The planner has dealt with what it was told of."""
+    state.added += state.joining
+    state.joining = []
 
 
 def _reopened(state: Interaction, event: Event) -> None:
     _moved(state, event)
     state.ended_at, state.answer, state.failure, state.planning_failure = None, None, None, None
-    state.merged += [intent for intent, _ in state.unplanned]
-    state.unplanned = []
+    # What it was in the middle of when it was cancelled is asked for anew, and not half remembered.
+    given_up = [state.merging] if state.merging else state.joining
+    state.merged = [*given_up, *state.merged, *(intent for intent, _ in state.unplanned)]
+    state.joining = []
+    state.unplanned, state.replanning, state.merging, state.observing = [], "", "", False
     state.conclusion, state.unobserved = None, None
     state.asked, state.idle = 0, event.at - state.created_at  # a person wants it: it has its rounds and time again
     state.reopened += 1
@@ -158,7 +181,12 @@ def _patched(state: Interaction, event: Event) -> None:
     """Put the new graph under the runs that stay; what was superseded stays in `runs` alone, for history."""
     _moved(state, event)
     state.graph = graph = state.proposed or Graph.from_json(event.data)
+    if state.merging:
+        state.planner = event.data["planner"]
+        state.observes, state.seconds = event.data.get("observes", 0), event.data.get("seconds", 0.0)
+        state.max_replans = state.replans + event.data.get("max_replans", state.max_replans - state.replans)
     state.proposed, state.replanning, state.merging, state.observing = None, "", "", False
+    _joined(state)
     state.by_node, state.ready, state.held = [], [], {}
     for node in graph.nodes:
         kept = state.runs.get(node.id)
@@ -204,6 +232,7 @@ _INTERACTION: dict[str, Callable[[Interaction, Event], None]] = {
     "interaction.queued": _queued,
     "interaction.merged": _merged,
     "interaction.planning": _planning,
+    "interaction.absent": _absent,
     "interaction.waiting": _moved,
     "interaction.resumed": _resumed,
     "interaction.paused": _moved,

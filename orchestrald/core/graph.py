@@ -77,10 +77,11 @@ class Graph:
         reads = frozenset(Place(*spot.split(".")) for spot in data.get("reads", ()))
         return cls.build(Plan.model_validate(data["plan"]), data["specs"], reads).seeing(data.get("memory", {}))
 
-    @property
-    def digest(self) -> str:
-        """Of the plan and of what is frozen of its actions: another plugin of the same name makes another digest."""
-        what = {"plan": self.plan.model_dump(mode="json", by_alias=True, exclude_defaults=True), "specs": self.specs}
+    def digest(self, workspace: str) -> str:
+        """Of what a person agrees to: the plan, what is frozen of its actions (another plugin of the same name makes
+        another digest), and the folder that it would be run on."""
+        plan = self.plan.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+        what = {"plan": plan, "specs": self.specs, "workspace": workspace}
         canonical = json.dumps(what, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
         return f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"
 

@@ -76,13 +76,19 @@ class PlanProposed:
 
 @dataclass(frozen=True, slots=True)
 class PlanPatched:
-    """A planner replaced a failed subgraph, or added steps; `graft` made one graph of what stays and what is new."""
+    """A planner replaced a failed subgraph, or added steps; `graft` made one graph of what stays and what is new.
+
+    The last three are as in PlanProposed, and count where the steps are for an input that was merged.
+    """
 
     at: int
     graph: Graph
     superseded: tuple[str, ...]
     planner: str = ""
     round: int | None = None
+    max_replans: int | None = None
+    observes: int = 0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -95,6 +95,14 @@ class Conclusion(NamedTuple):
     achieved: bool
 
 
+class Matter(NamedTuple):
+    """What was dealt with before something else joined. `text` is a template of words about it; empty: none."""
+
+    intent: str
+    text: str
+    achieved: bool
+
+
 @dataclass(slots=True, eq=False)
 class Interaction:
     """The live state of one interaction; owned by one actor, changed by `evolve` alone.
@@ -102,9 +110,11 @@ class Interaction:
     `queued` names the policy that had it wait, empty when it started at once. `merged` are the intents that joined it
     and are not planned yet, `merging` the one that is being planned, `unplanned` those that no plan was found for.
 
-    A planner that wants to see what came of its plan is asked at most `observes` times for one intent, of which
-    `asked` are over, and for `seconds`, in which `idle` (microseconds spent waiting for somebody) do not count. It ends
-    that by a `conclusion`, or is not asked again for the reason in `unobserved`.
+    `matter` is the intent that is dealt with now, the first one or one that joined a plan of another planner; `added`
+    are those that joined it, `joining` those that its planner is being told of; `settled` was dealt with before.
+    A planner that wants to see what came of its plan is asked at most `observes` times, of which `asked` are over, and
+    for `seconds`, in which `idle` (microseconds of waiting for somebody, and without a daemon) do not count; both anew
+    when something joins. It ends that by a `conclusion`, or is not asked again for the reason in `unobserved`.
     """
 
     id: str = ""
@@ -136,6 +146,11 @@ class Interaction:
     merged: list[str] = field(default_factory=list)
     merging: str = ""
     unplanned: list[tuple[str, Failure]] = field(default_factory=list)
+    approved: str = ""
+    matter: str = ""
+    added: list[str] = field(default_factory=list)
+    joining: list[str] = field(default_factory=list)
+    settled: list[Matter] = field(default_factory=list)
     observes: int = 0
     observing: bool = False
     asked: int = 0
@@ -222,7 +237,15 @@ class Interaction:
             "merged": self.merged,
             "merging": self.merging,
             "unplanned": self.unplanned,
+            "rounds": self.rounds,
+            "max_replans": self.max_replans,
+            "matter": self.matter,
+            "added": self.added,
+            "joining": self.joining,
+            "settled": self.settled,
             "observes": self.observes,
+            "seconds": self.seconds,
+            "idle_since": self.idle_since,
             "observing": self.observing,
             "asked": self.asked,
             "idle": self.idle,

@@ -31,7 +31,7 @@ class Seen(NamedTuple):
 class Observed(NamedTuple):
     """`goal` is the plan's own word for what it was for. `round` counts plans and parts of plans, from 1: the number of
     the one that is asked for now. `left` is how many may follow it. `first` is what the interaction began with, where
-    another intent is asked about now. `joined` are intents that came in since and have their turn after this one.
+    another intent is asked about now. `joined` are intents that came in since, and are to be dealt with as well.
     """
 
     steps: tuple[Seen, ...]

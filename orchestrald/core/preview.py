@@ -28,7 +28,7 @@ def foresee(graph: Graph, gate: Gate) -> list[Foreseen]:
     for node in graph.nodes:
         if node.kind == "action":
             verdict = gate.verdict(node.action, node.approval, node.effects, node.params)
-            dynamic = node.dynamic or node.for_each is not None
+            dynamic = node.dynamic or bool(node.optional) or node.for_each is not None
             about = (node.id, node.action, node.effects, node.idempotent)
             found.append(Foreseen(*about, verdict.word, verdict.reason, not dynamic))
     return found

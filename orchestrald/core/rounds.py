@@ -5,8 +5,11 @@ Rules of this file:
 - A planner that wants to see what came of its plan is shown it, until it says that nothing more is to be done. A plan
   that came with its own closing words (`on_complete`) and went well says so by itself.
 - It ends in any case: rounds and time are bounded, by numbers that are in the event of the plan's adoption.
+- An input that joined reaches the next round, which has the plan so far, and rounds and time of its own.
 - Running out of rounds, time or money takes nothing away from what was done: it is told, and it is no failure.
 """
+
+from typing import Any
 
 from orchestrald.core import inputs as i
 from orchestrald.core.interaction import Interaction
@@ -28,18 +31,45 @@ def another(turn: Turn) -> bool:
     """Ask for the next part of the plan, if there is one; False when this was the last."""
     state = turn.state
     if state.merged:
-        intent = state.merged[0]
-        turn.emit("interaction.planning", {"reason": "merged", "intent": intent})
-        turn.plan(intent, joins=True)
-        return True
-    if not _wants_to_see(state):
+        _go_on_with(turn)
+    elif not _wants_to_see(state):
         return False
-    if (failure := _at_its_limit(state, turn.at)) is not None:
+    elif (failure := _at_its_limit(state, turn.at)) is not None:
         turn.emit("plan.unobserved", {"error": failure.to_json()})
         return False
-    turn.emit("interaction.planning", {"reason": "observed"})
-    turn.plan(state.intent, joins=True)
+    else:
+        turn.emit("interaction.planning", {"reason": "observed"})
+    turn.plan(state.matter, joins=True)
     return True
+
+
+def _go_on_with(turn: Turn) -> None:
+    """What joined. A planner that sees what came of its plan is told of all of it, and has the whole in view; one that
+    does not is asked for one after the other."""
+    state = turn.state
+    data: dict[str, Any] = {"reason": "observed", "joined": list(state.merged)}
+    if not state.observes:
+        data = {"reason": "merged", "intent": state.merged[0]}
+    if not state.observes or state.conclusion is not None or not _wants_to_see(state):
+        data["settled"] = _settled(state)
+    turn.emit("interaction.planning", data)
+
+
+def _settled(state: Interaction) -> dict[str, Any]:
+    """What there is to say of the matter that is dealt with, before the next one is: its words would be lost."""
+    achieved = _achieved(state)
+    if state.conclusion is not None:
+        return {"text": state.conclusion.text, "achieved": achieved}
+    words = state.graph.plan.on_complete if state.graph is not None and achieved else None
+    return {"text": words or "", "achieved": achieved}
+
+
+def _achieved(state: Interaction) -> bool:
+    if state.unobserved is not None and state.unobserved.code not in ENOUGH:
+        return False
+    if state.conclusion is not None:
+        return state.conclusion.achieved
+    return not any(run.state is S.FAILED for run in state.by_node)
 
 
 def _wants_to_see(state: Interaction) -> bool:
@@ -74,11 +104,8 @@ def concluded(turn: Turn, it: i.PlanConcluded) -> None:
 def status(state: Interaction) -> str:
     """`completed` or `failed`. A planner that saw what failed, and says that the intent is achieved, is taken at its
     word: the facts are told beside it."""
-    if state.unplanned or (state.unobserved is not None and state.unobserved.code not in ENOUGH):
-        return "failed"
-    if state.conclusion is not None:
-        return "completed" if state.conclusion.achieved else "failed"
-    return "failed" if any(run.state is S.FAILED for run in state.by_node) else "completed"
+    well = _achieved(state) and not state.unplanned and all(matter.achieved for matter in state.settled)
+    return "completed" if well else "failed"
 
 
 def first_failure(state: Interaction) -> Failure:
@@ -90,4 +117,7 @@ def first_failure(state: Interaction) -> Failure:
     failed = [run.failure for run in state.by_node if run.state is S.FAILED and run.failure]
     failed += [failure for _, failure in state.unplanned]
     failed += [state.unobserved] if state.unobserved is not None else []
+    failed += [
+        Failure("not_achieved", each.text or f"{each.intent}: not done") for each in state.settled if not each.achieved
+    ]
     return failed[0] if failed else Failure("error", "the interaction failed")

@@ -4,6 +4,8 @@ All by events, on interactions that run, wait or are over: nothing is edited, an
 Retrying is deliberate: the steps get a new revision, so a plugin sees another idempotency key than before.
 """
 
+from typing import Any
+
 from orchestrald.core import inputs as i
 from orchestrald.core import questions
 from orchestrald.core.effects import Log, SetTimer, StopAction, StopAsking
@@ -27,16 +29,22 @@ def begin(turn: Turn, graph: Graph | None, proposed: i.PlanProposed | None = Non
         return
     turn.state.proposed = graph
     data = {**graph.to_json(), "planner": proposed.planner if proposed else "caller"}
-    if proposed is not None and proposed.max_replans is not None:
-        data["max_replans"] = proposed.max_replans
-    if proposed is not None and proposed.observes:
-        data |= {"observes": proposed.observes, "seconds": proposed.seconds}
-    turn.emit("plan.adopted", data)
+    turn.emit("plan.adopted", data if proposed is None else data | wishes(proposed))
     for step_id, result in turn.state.carried.items():
         if "artifact" in result:
             turn.emit("artifact.stored", result["artifact"], step_id)
         turn.emit("step.carried", {key: value for key, value in result.items() if key != "artifact"}, step_id)
     turn.state.carried = {}
+
+
+def wishes(proposed: i.PlanProposed | i.PlanPatched) -> dict[str, Any]:
+    """What the planner wants to do besides, as it stands in the event; empty when nothing."""
+    wants: dict[str, Any] = {}
+    if proposed.max_replans is not None:
+        wants["max_replans"] = proposed.max_replans
+    if proposed.observes:
+        wants |= {"observes": proposed.observes, "seconds": proposed.seconds}
+    return wants
 
 
 def admitted(turn: Turn, it: i.Admitted) -> None:
@@ -61,8 +69,7 @@ def cancel(turn: Turn, it: i.CancelRequested) -> None:
     if state.final or state.state is I.CANCELLING:
         turn.refuse("wrong_state", f"the interaction is already {state.state}")
         return
-    if state.explaining or state.state is I.PLANNING:
-        turn.ask(StopAsking())
+    turn.ask(StopAsking())
     state.explaining = ""  # an outcome that was about to be explained is not the outcome any more
     turn.emit("interaction.cancelling", {"by": it.by, "reason": it.reason})
     for run in state.runs.values():
@@ -88,13 +95,13 @@ def resume(turn: Turn, it: i.ResumeRequested) -> None:
     turn.emit("interaction.resumed", {"by": it.by})
     if failed:
         turn.emit("interaction.planning", {"reason": "replan", "failed": failed, "again": True})
-        turn.plan(state.intent, failed, state.runs[failed].failure)
+        turn.plan(state.matter, failed, state.runs[failed].failure)
     elif joining:
         turn.emit("interaction.planning", {"reason": "merged", "intent": joining, "again": True})
         turn.plan(joining, joins=True)
     elif observing:
         turn.emit("interaction.planning", {"reason": "observed", "again": True})
-        turn.plan(state.intent, joins=True)
+        turn.plan(state.matter, joins=True)
     elif state.graph is None:
         turn.emit("interaction.planning", {"reason": "intent", "again": True})
         turn.plan(state.intent)
@@ -139,7 +146,7 @@ def retry(turn: Turn, it: i.RetryRequested) -> None:
     if it.from_step and not given_up and not any(run.finished for run in again):
         turn.refuse("wrong_state", f"step {it.from_step} has not run yet")
         return
-    missed = state.unobserved is not None or (state.conclusion is not None and not state.conclusion.achieved)
+    missed = state.final and (_was_planning(state) or (state.conclusion is not None and not state.conclusion.achieved))
     if not again and not state.unplanned and not given_up and not missed:
         turn.refuse("wrong_state", "nothing has failed: name the step to retry from")
         return
@@ -147,6 +154,11 @@ def retry(turn: Turn, it: i.RetryRequested) -> None:
     for run in again:
         if run.finished:
             turn.emit("step.reset", {}, run.id)
+
+
+def _was_planning(state: Interaction) -> bool:
+    """Whether it ended before its planner had said all that there was to say."""
+    return state.observing or bool(state.merging or state.merged) or state.unobserved is not None
 
 
 def _retry_from_the_start(turn: Turn, it: i.RetryRequested) -> None:

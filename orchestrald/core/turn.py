@@ -101,7 +101,7 @@ class Turn:
             return
         if state.state in _MAY_REPLAN and state.replans < state.max_replans:
             self.emit("interaction.planning", {"reason": "replan", "failed": run.id})
-            self.plan(state.intent, run.id, run.failure)
+            self.plan(state.matter, run.id, run.failure)
         else:
             self.skip_downstream(run)
 

@@ -8,12 +8,14 @@ Rules of this file:
 """
 
 import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Protocol
 
 import trio
 
 from orchestrald.core.effects import Explain, ProposePlan
-from orchestrald.core.inputs import Explained
+from orchestrald.core.inputs import Explained, Input
 from orchestrald.core.interaction import Interaction
 from orchestrald.engine.actor import Actor
 from orchestrald.engine.clock import Clock
@@ -23,6 +25,9 @@ from orchestrald.engine.planning import Planning
 from orchestrald.interpreter.base import Interpreter
 
 log = logging.getLogger("orchestrald.engine")
+
+PATIENCE_S = 120.0
+"""For words about an outcome: everything is done by then, and the thread's queue stands behind it."""
 
 
 class Listeners(Protocol):
@@ -54,45 +59,44 @@ class Asking:
         return bool(self._asked)
 
     def propose_plan(self, actor: Actor, effect: ProposePlan) -> None:
-        key = actor.state.id, f"round {effect.round}"
-        if key not in self._asked:
-            self._asked[key] = trio.CancelScope()
-            self._host.spawn(self._plan, actor, effect, key)
-
-    async def _plan(self, actor: Actor, effect: ProposePlan, key: tuple[str, str]) -> None:
-        with self._asked[key]:
-            try:
-                happened = await self._planning.propose(actor.state, effect)
-            finally:
-                del self._asked[key]
-            await self._host.deliver(actor.state.id, happened)
+        self._ask(actor, f"round {effect.round}", partial(self._planning.propose, actor.state, effect))
 
     def explain(self, actor: Actor, effect: Explain) -> None:
-        state = actor.state
-        key = state.id, f"end {state.rounds}.{state.reopened}"
+        part = f"end {actor.state.rounds}.{actor.state.reopened}"
+        self._ask(actor, part, partial(self._explained, actor.state, effect.status, part))
+
+    def _ask(self, actor: Actor, part: str, find: Callable[[], Awaitable[Input]]) -> None:
+        key = actor.state.id, part
         if key not in self._asked:
             self._asked[key] = trio.CancelScope()
-            self._host.spawn(self._explain, actor, effect, key)
+            self._host.spawn(self._find, key, find)
 
-    async def _explain(self, actor: Actor, effect: Explain, key: tuple[str, str]) -> None:
+    async def _find(self, key: tuple[str, str], find: Callable[[], Awaitable[Input]]) -> None:
         with self._asked[key]:
             try:
-                text = await self._words(actor.state, effect.status, key[1])
+                happened = await find()
             finally:
                 del self._asked[key]
-            await self._host.deliver(actor.state.id, Explained(self._clock.now(), effect.status, text))
+            await self._host.deliver(key[0], happened)
 
-    async def _words(self, state: Interaction, status: str, part: str) -> str:
+    async def _explained(self, state: Interaction, status: str, part: str) -> Input:
+        text = await self._narrated(state, status, part) or self._interpreter.explain(state, status)
+        return Explained(self._clock.now(), status, text)
+
+    async def _narrated(self, state: Interaction, status: str, part: str) -> str:
+        """Empty when it came to nothing, or took too long: the facts are told in any case, in plainer words."""
         calls = self._model_calls.of(state.thread_id, state.id, part)
 
         def hear(piece: str) -> None:
             self._listeners.answer(state.id, piece)
 
         try:
-            return await self._interpreter.narrate(state, status, calls, hear)
-        except Exception as error:  # noqa: BLE001  promise 3: the facts are told in any case, in plainer words
+            with trio.move_on_after(PATIENCE_S):
+                return await self._interpreter.narrate(state, status, calls, hear)
+            log.warning("%s is explained by rules: no words came within %g s", state.id, PATIENCE_S)
+        except Exception as error:  # noqa: BLE001  promise 3
             log.warning("%s is explained by rules: %s", state.id, error)
-            return self._interpreter.explain(state, status)
+        return ""
 
     def stop(self, actor: Actor) -> None:
         for (interaction_id, _), scope in list(self._asked.items()):

@@ -15,7 +15,9 @@ from orchestrald.actions import LoadedAction
 from orchestrald.core import schema
 from orchestrald.core.artifacts import whole, within
 from orchestrald.core.effects import RunAction
+from orchestrald.core.graph import freeze
 from orchestrald.core.inputs import ActionAsked, ActionFailed, ActionStopped, ActionSucceeded, Input
+from orchestrald.core.interaction import Interaction
 from orchestrald.core.model import Failure
 from orchestrald.engine.actor import Actor
 from orchestrald.engine.clock import Clock
@@ -31,6 +33,11 @@ class Watcher(Protocol):
     """Who hears of attempts while they run; display only, except for violations, which become events."""
 
     def observer(self, actor: Actor, step_id: str) -> Observer: ...
+
+
+def _changed(state: Interaction, action: LoadedAction) -> bool:
+    """Whether the action is another than the plan has frozen."""
+    return state.graph is None or state.graph.specs.get(action.spec.name) != freeze(action.spec)
 
 
 class Attempts:
@@ -61,6 +68,9 @@ class Attempts:
         if action is None:
             failure = Failure("unknown_action", f"there is no action {effect.action} any more")
             return ActionFailed(self._clock.now(), effect.step_id, failure)
+        if actor.state.approved and _changed(actor.state, action):
+            message = f"{effect.action} is not what it was when the plan was agreed to: its plugin has changed"
+            return ActionFailed(self._clock.now(), effect.step_id, Failure("plan_changed", message))
         with scope:
             began = trio.current_time()
             outcome = await self._outcome(actor, effect, action)

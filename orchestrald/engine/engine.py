@@ -95,7 +95,7 @@ class Engine:
         max_interactions_per_thread: int = 10,
         retain_unmatched: float = 7 * 86400.0,
         gate: Callable[[], Gate] = lambda: NO_RULES,
-        bounds: Bounds = ORDINARY_BOUNDS,
+        bounds: Callable[[], Bounds] = lambda: ORDINARY_BOUNDS,
         budgets: Callable[[], Budgets] = lambda: UNLIMITED,
         retention: float | None = None,
         notifiers: Notifiers = NOBODY,
@@ -118,7 +118,7 @@ class Engine:
         self.threads = Threads(max_interactions_per_thread)
         self.waits = Waits()
         self.notices = Notices(notifiers, self.spawn)
-        self.max_replans = bounds.replans if planner.replans else 0
+        self.max_replans = bounds().replans if planner.replans else 0
         self.failure: StoreError | None = None
         self.artifacts = Artifacts(self, journal, reader, references, clock, self.timers, retention)
         self._inline_output_bytes = inline_output_bytes
@@ -300,6 +300,7 @@ class Engine:
         log.error("a bug ended interaction %s", interaction_id, exc_info=error)
         for scope in actor.scopes.values():
             scope.cancel()
+        self.performing.asking.stop(actor)
         await self._give_up(interaction_id, "internal_error", error)
 
     async def _give_up(self, interaction_id: str, code: str, error: Exception) -> None:

@@ -7,9 +7,11 @@ Rules of this file:
   it may, since nobody knows.
 - Budgets are looked at before each call, and what is on its way counts with the most that it may cost. One look at a
   time: two calls cannot both spend the last cent.
-- A call is identified by its interaction, its part (a planning round, an explanation) and its number in it.
+- A call is identified by its interaction, its part (a planning round, an explanation), its purpose, and its number
+  among those of that purpose.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -17,7 +19,7 @@ import trio
 
 from orchestrald.core.events import Event
 from orchestrald.engine.clock import Clock
-from orchestrald.errors import BudgetExhausted, OrchestralError
+from orchestrald.errors import BudgetExhausted, InternalError, OrchestralError
 from orchestrald.models.base import Hear, Model, Prompt, Reply, Tokens
 from orchestrald.store.base import Appender, Batch, Reader
 from orchestrald.store.base_calls import Spent
@@ -78,24 +80,27 @@ class ModelCalls:
         """The calls of one part of an interaction; without an id of somebody who only asks what would be done."""
         return Part(self, thread_id, interaction_id, part)
 
-    async def answers(self, interaction_id: str, part: str) -> dict[int, Reply]:
+    async def answers(self, interaction_id: str, part: str) -> dict[tuple[str, int], Reply]:
         if not interaction_id:
             return {}
         events = await self._reader.events(interaction_id=interaction_id, types=["model.answered"], limit=100_000)
-        return {event.data["number"]: _reply(event.data) for event in events if event.data["part"] == part}
+        said = (event.data for event in events)
+        return {(data["purpose"], data["number"]): _reply(data) for data in said if data["part"] == part}
 
     async def begin(self, about: "Part", number: int, purpose: str, model: Model, prompt: Prompt) -> int:
         """The `seq` under which the call is durable. Raises BudgetExhausted."""
         tokens, cost = model.most(prompt)
         async with self._one_at_a_time:
-            await self._refuse_if_spent(about.interaction_id, tokens, cost)
-            asked = {"purpose": purpose, "model": model.name, "tokens": tokens}
-            return await self.tell(about, number, "model.asked", asked | ({} if cost is None else {"cost": cost}))
+            await self._refuse_if_spent(about, tokens, cost)
+            asked = {"model": model.name, "tokens": tokens}
+            asked |= {} if cost is None else {"cost": cost}
+            return await self.tell(about, (purpose, number), "model.asked", asked)
 
-    async def _refuse_if_spent(self, interaction_id: str, tokens: int, cost: int | None) -> None:
+    async def _refuse_if_spent(self, about: "Part", tokens: int, cost: int | None) -> None:
         budgets = self._budgets()
-        if interaction_id and budgets.interaction != Budget():
-            spent = await self._reader.calls.spent(interaction_id=interaction_id)
+        if budgets.interaction != Budget():
+            whose = about.interaction_id
+            spent = await self._reader.calls.spent(interaction_id=whose) if whose else about.spent
             if refusal := budgets.interaction.refusal("this interaction", spent, tokens, cost):
                 raise BudgetExhausted(refusal)
         if budgets.day != Budget():
@@ -103,8 +108,8 @@ class ModelCalls:
             if refusal := budgets.day.refusal("24 hours", spent, tokens, cost):
                 raise BudgetExhausted(refusal)
 
-    async def tell(self, about: "Part", number: int, type_: str, data: dict[str, Any]) -> int:
-        said = {"part": about.part, "number": number, **data}
+    async def tell(self, about: "Part", which: tuple[str, int], type_: str, data: dict[str, Any]) -> int:
+        said = {"part": about.part, "purpose": which[0], "number": which[1], **data}
         event = Event(type_, said, about.thread_id, about.interaction_id, at=self._clock.now())
         (stored,) = await self._journal.append(Batch([event]))
         return stored.seq
@@ -119,30 +124,47 @@ class Part:
         self.part = part
         self.spent = Spent()
         self._calls = calls
-        self._number = 0
-        self._answers: dict[int, Reply] | None = None
+        self._asked: Counter[str] = Counter()
+        self._answers: dict[tuple[str, int], Reply] | None = None
 
     async def ask(self, purpose: str, model: Model, prompt: Prompt, hear: Hear | None = None) -> Reply:
-        self._number += 1
-        number = self._number
+        self._asked[purpose] += 1
+        which = purpose, self._asked[purpose]
         if self._answers is None:
             self._answers = await self._calls.answers(self.interaction_id, self.part)
-        if number in self._answers:
-            return self._answers[number]
-        asked = await self._calls.begin(self, number, purpose, model, prompt)
+        if which in self._answers:
+            return self._answers[which]
+        asked = await self._calls.begin(self, which[1], purpose, model, prompt)
         began = trio.current_time()
         try:
             reply = await model.ask(prompt, hear)
-        except OrchestralError as error:
-            failed = {"code": error.code, "message": error.message}
-            await self._calls.tell(self, number, "model.failed", {"asked": asked, "error": failed, "ms": _since(began)})
+        except Exception as error:
+            taken = _taken(error)
+            self._count(taken.get("tokens", 0), taken.get("cost", 0))
+            failed = {"asked": asked, "error": _error(error), "ms": _since(began), **taken}
+            await self._calls.tell(self, which, "model.failed", failed)
             raise
         reply = reply._replace(text=_storable(reply.text))  # as it will be read after a restart
-        taken = self.spent
-        self.spent = Spent(taken.calls + 1, taken.tokens + reply.tokens.total, taken.cost + (reply.cost or 0))
+        self._count(reply.tokens.total, reply.cost or 0)
         with trio.CancelScope(shield=True):  # it is paid: whoever gave up meanwhile may come back for it
-            await self._calls.tell(self, number, "model.answered", {"asked": asked, "purpose": purpose, **_data(reply)})
+            await self._calls.tell(self, which, "model.answered", {"asked": asked, **_data(reply)})
         return reply
+
+    def _count(self, tokens: int, cost: int) -> None:
+        taken = self.spent
+        self.spent = Spent(taken.calls + 1, taken.tokens + tokens, taken.cost + cost)
+
+
+def _error(error: Exception) -> dict[str, str]:
+    if isinstance(error, OrchestralError):
+        return {"code": error.code, "message": _storable(error.message)}
+    return {"code": InternalError.code, "message": _storable(f"{type(error).__name__}: {error}")}
+
+
+def _taken(error: Exception) -> dict[str, int]:
+    """What the call may have taken although it failed, as whoever made it says; empty when nothing."""
+    spent = error.data.get("spent") if isinstance(error, OrchestralError) else None
+    return {name: spent[name] for name in ("tokens", "cost") if spent.get(name)} if spent else {}
 
 
 def _since(began: float) -> int:

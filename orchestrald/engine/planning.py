@@ -5,7 +5,7 @@ Asks the planner, and believes it nothing: whatever comes back is normalized, an
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 import trio
@@ -66,7 +66,7 @@ class Planning:
         working_set: WorkingSet,
         reader: Reader,
         model_calls: ModelCalls,
-        bounds: Bounds,
+        bounds: Callable[[], Bounds],
     ) -> None:
         self.planner = planner
         self._catalog = catalog
@@ -102,8 +102,8 @@ class Planning:
             if effect.failed or effect.joins:
                 return await self._patch(state, effect, proposal)
             graph = await self._working_set.freeze(await self.accept(proposal.plan), state.thread_id, state.id)
-            replans = self._bounds.replans if proposal.replans else None
-            wants = (replans, effect.round, proposal.rounds, self._bounds.seconds)
+            replans = self._bounds().replans if proposal.replans else None
+            wants = (replans, effect.round, proposal.rounds, self._bounds().seconds)
             return PlanProposed(self._clock.now(), graph, proposal.planner, *wants)
         except OrchestralError as error:
             return PlanningFailed(self._clock.now(), in_words(error), effect.round)
@@ -128,7 +128,7 @@ class Planning:
         return await self.planner.propose(request), calls.spent
 
     async def _check_whole(self, plan: dict[str, Any]) -> None:
-        self._refuse_more_than(self._bounds.steps, len((await self.accept(plan)).nodes))
+        self._refuse_more_than(self._bounds().steps, len((await self.accept(plan)).nodes))
 
     async def _request(self, state: Interaction, effect: ProposePlan) -> Request:
         """Of the state as it is now: what ends while the planner thinks is for the next round."""
@@ -142,7 +142,7 @@ class Planning:
                 graph = await self.accept(made.plan, made.kept)
             except PlanError as error:
                 raise _in_its_own_names(error, made.renamed) from None
-            self._refuse_more_than(max(self._bounds.steps - made.kept, 0), len(graph.nodes) - made.kept)
+            self._refuse_more_than(max(self._bounds().steps - made.kept, 0), len(graph.nodes) - made.kept)
 
         observed = _observed(state, effect) if state.graph is not None or effect.joins else None
         return Request(
@@ -155,6 +155,7 @@ class Planning:
             dialogue=await self._dialogue(state),
             kept=await self._kept(state),
             now=self._clock.now(),
+            unattended=state.unattended,
             observed=observed,
             check=check,
             calls=self._model_calls.of(state.thread_id, state.id, f"round {effect.round}"),
@@ -167,18 +168,20 @@ class Planning:
 
     async def _dialogue(self, state: Interaction) -> tuple[Message, ...]:
         """What was said in the thread before, without the words that began this very interaction."""
-        if not self._bounds.history:
+        if not self._bounds().history:
             return ()
-        said = messages(await self._reader.dialogue(state.thread_id, limit=self._bounds.history + 1))
+        said = messages(await self._reader.dialogue(state.thread_id, limit=self._bounds().history + 1))
         before = (
             each for each in said if (each.interaction_id, each.role, each.text) != (state.id, "user", state.intent)
         )
-        return tuple(before)[-self._bounds.history :]
+        return tuple(before)[-self._bounds().history :]
 
     async def _patch(self, state: Interaction, effect: ProposePlan, proposal: Proposal) -> Input:
         made = self._grafted(state, effect, proposal.plan)
         graph = await self._working_set.freeze(await self.accept(made.plan, made.kept), state.thread_id, state.id)
-        return PlanPatched(self._clock.now(), graph, made.superseded, proposal.planner, effect.round)
+        bounds = self._bounds()
+        wants = (bounds.replans if proposal.replans else None, proposal.rounds, bounds.seconds)
+        return PlanPatched(self._clock.now(), graph, made.superseded, proposal.planner, effect.round, *wants)
 
     async def _kept(self, state: Interaction) -> tuple[Kept, ...]:
         """The newest of what outlives interactions, and is to be seen from this one."""
@@ -193,6 +196,8 @@ class Planning:
 
     def _grafted(self, state: Interaction, effect: ProposePlan, plan: Any) -> Graft:
         assert state.graph is not None, "what has no plan is planned as a whole"
+        if effect.joins and isinstance(plan, dict):  # what was said of the plan before is not said of both
+            plan = {"on_complete": None, "on_failure": None, **plan}
         return graft(state.graph, effect.failed, plan, state.runs, max(state.replans, 1))
 
 
@@ -220,8 +225,8 @@ def _observed(state: Interaction, effect: ProposePlan) -> Observed:
         goal=state.graph.plan.goal if state.graph else "",
         round=state.asked,
         left=max(state.observes - state.asked, 0),
-        first=state.intent if effect.intent != state.intent else "",
-        joined=tuple(state.merged),
+        first=state.intent if state.matter != state.intent else "",
+        joined=(*state.added, *state.joining),
     )
 
 
@@ -240,4 +245,5 @@ def in_words(error: OrchestralError) -> Failure:
     ]
     nearest = [f"- {near['phrase']}: {near['says']}" for near in error.data.get("nearest", [])]
     advice = [error.advice] if error.advice and not problems else []  # each problem has its own
-    return Failure(error.code, "\n".join([error.message, *problems, *nearest, *advice]), details=error.data or None)
+    said = "\n".join([error.message, *problems, *nearest, *advice])
+    return Failure(error.code, said.encode("utf-8", "replace").decode(), details=error.data or None)

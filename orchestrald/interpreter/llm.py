@@ -13,8 +13,9 @@ from typing import Any, Literal, NamedTuple
 from pydantic_core import to_json
 
 from orchestrald.core.interaction import Interaction
-from orchestrald.core.observation import steps
+from orchestrald.core.observation import Seen, steps
 from orchestrald.core.redaction import Redaction
+from orchestrald.core.rounds import first_failure
 from orchestrald.errors import BadAnswer
 from orchestrald.interpreter.rules import RulesInterpreter
 from orchestrald.models.base import Calls, Hear, Message, Model, Prompt
@@ -23,6 +24,8 @@ from orchestrald.protocol.foreign_text import plain
 MOST_STEPS = 20
 MOST_OF_AN_OUTPUT = 600
 """Characters. Whoever wants more looks at the outputs; these few sentences only say what came of it."""
+LOOKED_AT = 64 * 1024
+"""Characters of an output that are searched for secrets."""
 MOST_TOKENS = 500
 MOST_WORDS = 4_000
 """Characters of the answer."""
@@ -65,7 +68,7 @@ class ModelInterpreter(RulesInterpreter):
         voice = self._voice()
         if voice.model is None:
             return self.explain(state, status)
-        facts = to_json(voice.redact.deep(_facts(state, status, self.explain(state, status)))).decode()
+        facts = to_json(_facts(state, status, voice.redact)).decode()
         shown = facts.replace("<", "\\u003c")  # so that nothing in it can end the mark
         said = (Message("system", _SYSTEM), Message("user", f"<facts>{shown}</facts>"))
         reply = await calls.ask("explain", voice.model, Prompt(said, max_tokens=MOST_TOKENS), hear)
@@ -80,23 +83,35 @@ def _has_words(state: Interaction, status: str) -> bool:
     return plan is not None and bool(plan.on_complete if status == "completed" else plan.on_failure)
 
 
-def _facts(state: Interaction, status: str, by_rules: str) -> dict[str, Any]:
+def _facts(state: Interaction, status: str, redact: Redaction) -> dict[str, Any]:
+    def shown(text: str, most: int = MOST_OF_AN_OUTPUT) -> str:
+        """Hidden before it is cut: half a secret is one that is not recognized."""
+        hidden = redact(text[:LOOKED_AT])[: LOOKED_AT - 1024 if len(text) > LOOKED_AT else None]
+        cut = len(hidden) - most
+        return hidden if cut <= 0 else f"{hidden[:most]}… (cut)"
+
     seen = steps(state)
-    shown: dict[str, Any] = {
-        "intent": state.intent,
-        "outcome": status,
-        "in_short": by_rules,
-        "steps": [_step(step._asdict()) for step in seen[:MOST_STEPS]],
-    }
+    told: dict[str, Any] = {"intent": shown(state.intent), "outcome": status}
+    if status == "failed":
+        told["reason"] = shown(first_failure(state).message)
+    if state.unobserved is not None:
+        told["not_planned_further"] = shown(state.unobserved.message)
+    told["steps"] = [_step(step, shown) for step in seen[:MOST_STEPS]]
     if len(seen) > MOST_STEPS:
-        shown["left_out"] = f"{len(seen) - MOST_STEPS} more steps"
-    return shown
+        told["left_out"] = f"{len(seen) - MOST_STEPS} more steps"
+    return told
 
 
-def _step(step: dict[str, Any]) -> dict[str, Any]:
-    output = to_json(step.pop("output"), serialize_unknown=True).decode()
-    shown = {name: value for name, value in step.items() if value}
-    if output != "null":
-        cut = len(output) - MOST_OF_AN_OUTPUT
-        shown["output"] = output if cut <= 0 else f"{output[:MOST_OF_AN_OUTPUT]}… ({cut} more characters)"
-    return shown
+def _step(step: Seen, shown: Callable[[str], str]) -> dict[str, Any]:
+    told: dict[str, Any] = {"id": step.id, "does": step.does, "state": step.state}
+    if step.of:
+        told["items"] = f"{step.done} of {step.of} succeeded"
+    if step.replaced:
+        told["replaced"] = True
+    if step.failure:
+        told["failure"] = shown(str(step.failure.get("message", "")))
+    if step.stored:
+        told["output"] = f"{step.stored} bytes, not shown"
+    elif step.output is not None:
+        told["output"] = shown(to_json(step.output, serialize_unknown=True).decode())
+    return told

@@ -7,15 +7,18 @@ template comes first, when its references have values.
 from typing import Any
 
 from orchestrald.core.binding import remembered
-from orchestrald.core.interaction import Interaction, Run
+from orchestrald.core.interaction import Interaction, Matter, Run
 from orchestrald.core.model import Failure
-from orchestrald.core.references import BadReference, MissingValue, render, resolve
+from orchestrald.core.references import BadReference, MissingValue, parse, render, resolve
 from orchestrald.core.rounds import first_failure
 from orchestrald.core.states import StepState
 from orchestrald.models.base import Calls, Hear
 
 _TELLING = ("result", "text", "summary", "message", "path", "content", "stdout", "answer", "items")
 """Keys of an output that tell a person something, most telling first."""
+
+MOST_WORDS = 64 * 1024
+"""Characters of an answer. A template may refer to an output of megabytes, and as often as it likes."""
 
 PREVIEW = 400
 """Characters of an output that an answer quotes; the rest is one `orchestral show --outputs` away."""
@@ -25,16 +28,28 @@ class RulesInterpreter:
     def explain(self, state: Interaction, status: str) -> str:
         if status == "cancelled":
             return "\n".join([f"Cancelled. {_tally(state)}".strip(), *_not_begun(state)])
+        before = [said for matter in state.settled if (said := _settled(state, matter))]
+        return "\n".join([*before, *self._now(state, status)])
+
+    def _now(self, state: Interaction, status: str) -> list[str]:
+        """Of the last matter, or the only one."""
         if state.conclusion is not None:
-            return "\n".join([_concluded(state, state.conclusion.text), *_faults(state), *_unplanned(state)])
+            return [_concluded(state, state.conclusion.text), *_faults(state), *_unplanned(state)]
         said = _failed(state) if status == "failed" else _template(state, "on_complete") or _completed(state)
-        return f"{said}\n{_unobserved(state.unobserved)}" if state.unobserved is not None else said
+        return [said, *([_unobserved(state.unobserved)] if state.unobserved is not None else [])]
 
     def wants_to_narrate(self, state: Interaction, status: str) -> bool:
         return False
 
     async def narrate(self, state: Interaction, status: str, calls: Calls, hear: Hear) -> str:
         return self.explain(state, status)
+
+
+def _settled(state: Interaction, matter: Matter) -> str:
+    """Empty for one that went well and that nobody said anything about: its steps are counted with all others."""
+    if matter.text:
+        return _concluded(state, matter.text)
+    return "" if matter.achieved else f"Not done: {_short(matter.intent)}"
 
 
 def _concluded(state: Interaction, text: str) -> str:
@@ -84,7 +99,7 @@ def _unplanned(state: Interaction) -> list[str]:
 
 def _not_begun(state: Interaction) -> list[str]:
     """Inputs that joined it and were not even planned: whoever sent them must hear of it."""
-    return [f"Not begun: {_short(intent)}" for intent in state.merged]
+    return [f"Not begun: {_short(intent)}" for intent in (state.merging, *state.joining, *state.merged) if intent]
 
 
 def _goal(state: Interaction) -> str:
@@ -144,7 +159,14 @@ def _rendered(state: Interaction, template: str, **names: Any) -> str:
             return remembered(state)
         return state.intent if root == "intent" else state.runs[root].output
 
+    said, left = [], MOST_WORDS
     try:
-        return render(resolve(template, find))
+        for part in parse(template):
+            piece = part if isinstance(part, str) else render(resolve(f"{{{{{part}}}}}", find))
+            said.append(piece[:left])
+            left -= len(piece)
+            if left < 0:
+                return "".join([*said, f"… (cut at {MOST_WORDS} characters)"])
     except (MissingValue, BadReference, KeyError):
         return ""
+    return "".join(said)

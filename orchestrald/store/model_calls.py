@@ -1,7 +1,7 @@
 """How do `model.*` events become rows?
 
 A row is made by `model.asked`, with the most that the call may take, and has its true figures from `model.answered` or
-`model.failed`, which costs nothing. Only events change it, in their own transaction.
+`model.failed`, which costs what it says, if anything. Only events change it, in their own transaction.
 """
 
 from collections.abc import Callable, Sequence
@@ -50,7 +50,8 @@ class Settled(NamedTuple):
 def _settled(event: Event) -> Settled:
     data = event.data
     if event.type == "model.failed":
-        return Settled("failed", None, 0, 0, 0, 0, 0, data["ms"])
+        tokens = data.get("tokens", 0)  # that it may have taken all the same
+        return Settled("failed", None, tokens, tokens, 0, 0, data.get("cost", 0), data["ms"])
     taken = data["tokens"]
     used = (taken["input"], taken["cached"], taken["output"])
     who = f"{data['backend']}/{data['model']}"

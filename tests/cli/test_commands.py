@@ -328,7 +328,7 @@ def test_what_is_wrong_with_a_model_is_a_sentence_and_a_hint(
 def test_where_no_playbook_fits_a_way_to_have_a_model_is_told(
     known: Any, refusal: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    hint = "Say one of the phrases in data.nearest, or hand over a plan. Or have a model plan: set OPENAI_API_KEY."
+    hint = "Say one of the nearest phrases, or hand over a plan. Or have a model plan: set OPENAI_API_KEY."
     refused(known, refusal, "no_playbook", "No playbook fits.", hint=hint, nearest=[{"phrase": "say {words}"}])
     assert dispatch(["plan", "sya", "hi"]) == 2
     assert capsys.readouterr().err.endswith(

@@ -1,6 +1,7 @@
 """Is everything shown that a plan would do, and is nothing else run than what a person agreed to?"""
 
 import json
+import os
 import shutil
 import threading
 from pathlib import Path
@@ -156,7 +157,7 @@ def test_plan_only_shows_a_plan_from_a_file(planner: Any, tmp_path: Path, capsys
     (tmp_path / "p.json").write_text(json.dumps(PLAN), encoding="utf-8")
     assert dispatch(["run", "--plan-only", "--plan", str(tmp_path / "p.json")]) == 0
     assert "will be denied: no mail" in capsys.readouterr().out
-    assert planner.params_of("plan.validate") == [{"plan": PLAN}]
+    assert planner.params_of("plan.validate") == [{"plan": PLAN, "workspace": os.getcwd()}]
     planner.answers["plan.validate"] = {"valid": False, "problems": [{"path": "steps[0]", "message": "no such"}]}
     assert dispatch(["run", "--plan-only", "--plan", str(tmp_path / "p.json")]) == 2
     err = capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,6 +10,7 @@ from orchestrald.core.effects import ProposePlan, StopAsking
 from orchestrald.core.evolve import fold
 from orchestrald.core.graft import graft
 from orchestrald.core.inputs import (
+    ActionStopped,
     Merged,
     PauseRequested,
     PlanConcluded,
@@ -154,16 +156,121 @@ def test_a_planner_that_is_away_in_a_later_round_makes_it_fail_and_a_retry_asks_
     assert world.state.state == "completed"
 
 
-def test_an_input_that_joins_has_rounds_of_its_own_and_is_seen_before_the_end():
+def test_inputs_that_join_reach_the_next_round_together_and_count_rounds_anew():
     world = asked(observes=2)
+    for words in ("and that", "and this"):
+        world.say(Merged(world.tick(), words))
+    world.succeed("a")
+    joined = next_round(world)
+    assert (joined.intent, world.state.joining, world.state.asked) == ("do it", ["and that", "and this"], 1)
+    add(world, joined, step("b", "once"))
+    world.succeed("b")
+    assert (next_round(world).intent, world.state.added) == ("do it", ["and that", "and this"])
+
+
+def test_what_joins_after_a_conclusion_is_told_beside_it():
+    """One matter that failed, and one that came and went well: neither hides the other."""
+    world = asked()
+    world.succeed("a")
+    first = next_round(world)
+    world.say(Merged(world.tick(), "and that"))
+    world.say(PlanConcluded(world.tick(), "I cannot.", False, "llm:m", first.round))
+    assert next_round(world).joins
+    world.say(PlanConcluded(world.tick(), "That is done.", True, "llm:m", world.state.rounds))
+    world.explain()
+    assert world.state.state == "failed"
+    assert [(each.intent, each.text, each.achieved) for each in world.state.settled] == [("do it", "I cannot.", False)]
+
+
+def test_what_joined_and_was_not_even_asked_about_makes_it_fail_and_is_asked_again_by_a_retry():
+    world = asked()
+    world.say(Merged(world.tick(), "and that"))
+    world.succeed("a")
+    world.say(PlanningFailed(world.tick(), Failure("budget_exhausted", "no money"), next_round(world).round))
+    world.explain()
+    assert (world.state.state, [intent for intent, _ in world.state.unplanned]) == ("failed", ["and that"])
+    world.say(RetryRequested(world.tick()))
+    next_round(world)
+    assert world.state.joining == ["and that"]
+
+
+def test_what_joins_a_plan_that_was_handed_in_is_seen_by_the_planner_that_plans_it():
+    world = World()
+    world.submit(graph(step("a", "once")))
     world.say(Merged(world.tick(), "and that"))
     world.succeed("a")
     merging = next_round(world)
-    assert (merging.intent, world.state.asked) == ("and that", 1)
-    add(world, merging, step("b", "once"))
+    assert (merging.intent, world.state.merging) == ("and that", "and that")
+    assert world.state.graph is not None
+    made = graft(world.state.graph, "", {"steps": [step("b", "once")]}, world.state.runs, 1)
+    whole = graph(*made.plan["steps"])
+    world.say(PlanPatched(world.tick(), whole, (), "llm:m", merging.round, 1, ROUNDS, 60.0))
+    assert (world.state.planner, world.state.observes, world.state.max_replans) == ("llm:m", ROUNDS, 1)
     world.succeed("b")
-    seeing = next_round(world)
-    assert seeing.intent == "do it"
+    assert next_round(world).intent == "and that"
+
+
+def test_a_step_that_was_cancelled_holds_up_nobody_who_refers_to_it_later():
+    world = World()
+    world.submit(None, "do it")
+    (effect,) = world.take(ProposePlan)
+    made = graph(step("a", "once"), step("b", "once"))
+    world.say(PlanProposed(world.tick(), made, "llm:m", 0, effect.round, ROUNDS))
+    world.cancel()
+    for name in ("a", "b"):
+        world.say(ActionStopped(world.tick(), name))
+    world.explain()
+    world.say(RetryRequested(world.tick(), "a"))
+    world.succeed("a")
+    add(world, next_round(world), step("c", "once", params={"x": "{{b.x}}"}))
+    assert world.states()["c"] == "skipped"
+    concluded(world)
+    world.explain()
+    assert world.state.state == "completed"
+
+
+@pytest.mark.parametrize("doing", ["replanning", "observing", "joining"])
+def test_what_it_was_planning_when_it_was_cancelled_is_not_half_remembered_by_a_retry(doing: str):
+    world = World()
+    world.submit(None, "do it")
+    (effect,) = world.take(ProposePlan)
+    world.say(PlanProposed(world.tick(), graph(step("a", "once")), "llm:m", 1, effect.round, ROUNDS))
+    if doing == "joining":
+        world.say(Merged(world.tick(), "and that"))
+    world.fail("a") if doing == "replanning" else world.succeed("a")
+    world.take(ProposePlan)
+    assert getattr(world.state, doing)
+    world.cancel()
+    world.explain()
+    assert world.state.state == "cancelled"
+    assert world.say(RetryRequested(world.tick())) is None
+    state = world.state
+    assert not (state.replanning or state.merging)
+    world.say(PauseRequested(world.tick()))
+    world.say(ResumeRequested(world.tick()))
+    assert fold(world.events).facts() == world.state.facts()
+    if doing == "replanning":
+        assert world.running() == ["a"]
+    else:
+        assert [effect.joins for effect in world.take(ProposePlan)] == [True, True], "by the retry, and by the resume"
+        assert (state.observing, state.joining) == (True, ["and that"] if doing == "joining" else [])
+
+
+def test_time_without_a_daemon_does_not_count():
+    world = asked(seconds=1.0)
+    world.tick(3_600_000_000)
+    world.crash()
+    world.answer("a", {"decision": "retry"})
+    world.succeed("a")
+    assert next_round(world)
+
+
+def test_cancelling_what_is_paused_stops_what_is_being_asked():
+    world = asked()
+    world.succeed("a")
+    world.say(PauseRequested(world.tick()))
+    world.cancel()
+    assert len(world.take(StopAsking)) == 1
 
 
 def test_a_crash_and_a_pause_ask_the_same_round_again():
@@ -244,8 +351,17 @@ def move(world: World, kind: int, pick: int) -> None:
         world.say((PauseRequested(world.tick()), Merged(world.tick(), f"m{pick}"))[pick % 2])
     elif kind == 8:
         world.explain()
-    elif kind == 9 and pick % 4 == 0:
+    elif kind == 9:
+        by_a_person(world, pick)
+
+
+def by_a_person(world: World, pick: int) -> None:
+    if pick % 4 == 0:
         world.say(RetryRequested(world.tick()))
+    elif pick % 4 == 1:
+        world.cancel()
+        for name in world.running():
+            world.say(ActionStopped(world.tick(), name))
 
 
 def answer(world: World, effect: ProposePlan, pick: int) -> None:

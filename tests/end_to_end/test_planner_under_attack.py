@@ -157,11 +157,11 @@ def test_a_model_that_never_ends_comes_to_its_end(place: tuple[Daemon, ChatServe
 def test_a_budget_is_what_the_operator_says(place: tuple[Daemon, ChatServer]) -> None:
     daemon, server = place
     daemon.configure(
-        settings(server, RULES.replace("tokens: 100000", "tokens: 12000").replace("max_rounds: 4", "max_rounds: 99"))
+        settings(server, RULES.replace("tokens: 100000", "tokens: 20000").replace("max_rounds: 4", "max_rounds: 99"))
     )
     assert daemon.call("system.reload")["config"] == "ok"
     letter(daemon, single("file_read", path="letter.txt"))
     shown = settle(daemon)
-    assert "The budget of this interaction, 12,000 tokens" in shown["answer"]
-    assert shown["spent"]["tokens"] <= 12_000
-    assert daemon.call("usage.get")["budgets"]["interaction"]["tokens"] == 12_000
+    assert "The budget of this interaction, 20,000 tokens" in shown["answer"]
+    assert shown["spent"]["tokens"] <= 20_000
+    assert daemon.call("usage.get")["budgets"]["interaction"]["tokens"] == 20_000

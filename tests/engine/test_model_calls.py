@@ -193,9 +193,69 @@ async def test_a_call_that_fails_is_written_down_and_costs_nothing(rig: Rig, aut
     rig.planner = Asker(model)
     async with rig.running():
         state = await ask(rig)
-    assert (state.state, state.answer) == ("failed", "The model is away.")
+    assert state.state == "failed"
+    assert (state.answer or "").startswith("The model is away.\nTry again later")
     assert rig.types("model.") == ["model.asked", "model.failed"]
     assert (await rig.store.reader.calls.spent()).tokens == 0
+
+
+async def test_what_a_failed_call_may_have_taken_counts(rig: Rig, autojump_clock: MockClock):
+    model = Meter()
+    model.error = ModelUnavailable("It broke off.", data={"spent": {"tokens": 70, "cost": 3}})
+    rig.planner = Asker(model)
+    rig.limits = {"budgets": lambda: Budgets(day=Budget(tokens=260))}
+    async with rig.running():
+        states = [(await ask(rig)).failure for _ in range(2)]
+    assert [failure and failure.code for failure in states] == ["model_unavailable", "budget_exhausted"]
+    spent = await rig.store.reader.calls.spent()
+    assert (spent.tokens, spent.cost) == (70, 3)
+
+
+@pytest.mark.parametrize("fault", [ModelUnavailable("half a pair: \ud800"), KeyError("a bug")], ids=["odd", "bug"])
+async def test_whatever_a_call_fails_of_is_written_down(rig: Rig, autojump_clock: MockClock, fault: Exception):
+    model = Meter()
+    model.error = fault
+    rig.planner = Asker(model)
+    async with rig.running() as engine:
+        state = await ask(rig)
+        assert engine.failure is None
+    assert state.state == "failed"
+    assert rig.types("model.") == ["model.asked", "model.failed"]
+    assert (await rig.store.reader.calls.spent()).tokens == 0, "nothing is reserved any more"
+
+
+async def test_an_answer_to_another_purpose_is_not_taken_for_it(rig: Rig, autojump_clock: MockClock):
+    """After a restart there may be more actions than before, or fewer: then another question comes first."""
+    model = Meter()
+
+    class Slow(Asker):
+        async def propose(self, request: Request) -> Proposal | Done:
+            assert request.calls is not None
+            await request.calls.ask("plan", model, PROMPT)
+            await trio.sleep_forever()
+            raise AssertionError
+
+    class Choosing(Asker):
+        async def propose(self, request: Request) -> Proposal | Done:
+            assert request.calls is not None
+            said = [(await request.calls.ask(purpose, model, PROMPT)).text for purpose in ("select", "plan")]
+            return Done(", ".join(said), "llm:b/m")
+
+    rig.planner = Slow(model)
+    async with rig.running() as engine:
+        state = (await engine.submit(by="uid:0", intent="do it")).state
+        await wait_all_tasks_blocked()
+    rig.planner = Choosing(model)
+    async with rig.running():
+        assert (await rig.end_of(state.id)).answer == "answer 2, answer 1"
+
+
+async def test_a_preview_has_the_budget_of_an_interaction(rig: Rig, autojump_clock: MockClock):
+    rig.planner = Asker(Meter(), times=3)
+    rig.limits = {"budgets": lambda: Budgets(interaction=Budget(tokens=350))}
+    async with rig.running() as engine:
+        with pytest.raises(BudgetExhausted):
+            await engine.planning.preview("what would it be?", "")
 
 
 async def test_an_answer_that_cannot_be_stored_as_text_is_stored_all_the_same(rig: Rig, autojump_clock: MockClock):

@@ -59,6 +59,14 @@ async def test_whatever_goes_wrong_the_rules_say_it(
     assert (state.state, state.answer) == ("completed", narrator.explain(state, "completed"))
 
 
+async def test_words_that_do_not_come_are_not_waited_for(rig: Rig, autojump_clock: MockClock):
+    narrator = rig.interpreter = Narrator("too late")
+    narrator.gate = trio.Event()
+    async with rig.running():
+        state = await rig.run(step("a"))
+    assert (state.state, state.answer) == ("completed", narrator.explain(state, "completed"))
+
+
 async def test_a_crash_after_the_model_has_answered_pays_it_once(rig: Rig, autojump_clock: MockClock):
     narrator = rig.interpreter = Narrator("well done")
     narrator.gate = trio.Event()

@@ -1,5 +1,6 @@
 """Does an intent become a plan, and does whatever a planner does end in words?"""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -131,7 +132,7 @@ async def test_an_interpreter_that_raises_does_not_keep_an_interaction_from_its_
 
 async def test_a_planner_is_told_what_was_said_in_the_thread_before(rig: Rig, autojump_clock: MockClock):
     rig.planner = planner = Scripted(Proposal({"goal": "g", "steps": [step("a")]}, "p"))
-    rig.limits = {"bounds": Bounds(history=3)}
+    rig.limits = {"bounds": lambda: Bounds(history=3)}
     async with rig.running():
         first = await run_intent(rig, "first")
         for intent in ("second", "third"):
@@ -144,7 +145,7 @@ async def test_a_planner_is_told_what_was_said_in_the_thread_before(rig: Rig, au
 
 async def test_a_planner_is_told_nothing_where_no_history_is_wanted(rig: Rig, autojump_clock: MockClock):
     rig.planner = planner = Scripted(Proposal({"goal": "g", "steps": [step("a")]}, "p"))
-    rig.limits = {"bounds": Bounds(history=0)}
+    rig.limits = {"bounds": lambda: Bounds(history=0)}
     async with rig.running():
         first = await run_intent(rig, "first")
         await rig.end_of((await rig.engine.submit(by="uid:0", intent="x", thread_id=first.thread_id)).state.id)
@@ -198,3 +199,18 @@ async def test_an_answer_that_came_while_it_was_paused_is_asked_for_again(rig: R
         await engine.resume(state.id, "uid:0")
         assert (await rig.end_of(state.id)).state == "completed"
     assert len(planner.asked) == 2
+
+
+async def test_a_plan_that_a_person_agreed_to_does_not_run_another_plugin_of_the_same_name(
+    rig: Rig, autojump_clock: MockClock
+):
+    async with rig.running() as engine:
+        graph = await engine.planning.accept({"steps": [step("w", "other"), step("a", depends_on=["w"])]})
+        agreed, handed_in = [
+            (await engine.submit(by="uid:0", graph=graph, source="plan", approved=approved)).state.id
+            for approved in (graph.digest(""), "")
+        ]
+        rig.actions.specs["work"] = replace(rig.actions.specs["work"], digest="sha256:another")
+        ended = await rig.end_of(agreed)
+        assert (ended.state, ended.failure and ended.failure.code) == ("failed", "plan_changed")
+        assert (await rig.end_of(handed_in)).state == "completed"

@@ -7,7 +7,7 @@ import pytest
 from orchestrald.core.inputs import PlanConcluded, PlanProposed
 from orchestrald.core.redaction import Redaction
 from orchestrald.errors import BadAnswer
-from orchestrald.interpreter.llm import MOST_STEPS, ModelInterpreter, Voice
+from orchestrald.interpreter.llm import MOST_OF_AN_OUTPUT, MOST_STEPS, ModelInterpreter, Voice
 from orchestrald.models.base import Reply, Tokens
 from support.plans import graph, step
 from support.scripted_model import ScriptedCalls, ScriptedModel
@@ -53,7 +53,7 @@ async def test_long_outputs_and_many_steps_are_cut_and_that_is_said() -> None:
         world.succeed(name, text="x" * 10_000)
     _, told = await say(world, "done")
     assert "5 more steps" in told
-    assert "more characters" in told
+    assert "(cut)" in told
     assert len(told) < 40_000
 
 
@@ -88,3 +88,10 @@ def test_nobody_is_asked_where_there_are_words_already_or_nobody_to_ask() -> Non
     world.say(PlanConcluded(world.tick(), "Four.", True, "llm:x"))
     assert not speaker.wants_to_narrate(world.state, "completed")
     assert not ModelInterpreter(lambda: Voice(None, "llm")).wants_to_narrate(planned().state, "completed")
+
+
+async def test_a_secret_that_a_cut_would_halve_is_hidden_whole() -> None:
+    world = planned()
+    world.succeed("a", text="x" * (MOST_OF_AN_OUTPUT - 15) + KNOWN)
+    _, told = await say(world, "done")
+    assert not any(KNOWN[:length] in told for length in (5, 8, len(KNOWN)))

@@ -14,11 +14,12 @@ RESULTS = frozenset({"model.answered", "model.failed"})
 class Call(NamedTuple):
     interaction_id: str
     part: str
+    purpose: str
     number: int
 
 
 def _call(event: Event) -> Call:
-    return Call(event.interaction_id, event.data["part"], event.data["number"])
+    return Call(event.interaction_id, event.data["part"], event.data["purpose"], event.data["number"])
 
 
 def no_call_is_paid_twice(history: History) -> Iterator[str]:
@@ -52,8 +53,8 @@ def budgets_are_kept(history: History) -> Iterator[str]:
                 if sum(taken.values()) > limit:
                     yield f"{interaction_id} may take {limit} tokens, and was let to take {sum(taken.values())}"
             elif event.type in RESULTS:
-                tokens = event.data.get("tokens", {"input": 0, "output": 0})
-                taken[event.data["asked"]] = tokens["input"] + tokens["output"]
+                tokens = event.data.get("tokens", 0)
+                taken[event.data["asked"]] = tokens["input"] + tokens["output"] if isinstance(tokens, dict) else tokens
 
 
 def rounds_are_bounded(history: History) -> Iterator[str]:

@@ -41,7 +41,7 @@ class Scenario:
 
 
 POLICIES = tuple(BUILT_IN)
-PLANNERS = ("good", "good", "looking", "looking", "looking", "slow", "away", "mad", "wrong")
+PLANNERS = ("good", "good", "looking", "looking", "slow", "away", "mad", "wrong")
 
 
 def draw(seed: int) -> Scenario:

@@ -14,7 +14,10 @@ class PlanCreate(Params):
 
 
 class PlanValidate(Params):
+    """`workspace` is the folder that the plan would be run on: its `hash` is for that one."""
+
     plan: Any
+    workspace: str = ""
 
 
 class PlanGraph(Params):

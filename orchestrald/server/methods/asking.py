@@ -95,7 +95,7 @@ async def submit(engine: Engine, params: Any, method: str, peer: Peer, asked: Ha
     async def serve(row: Row) -> Answer:
         # In here: a repeated request gets its first answer, whatever became of its actions meanwhile.
         graph = None if asked.plan is None else await engine.planning.accept(asked.plan)
-        if graph is not None and asked.plan_hash not in {"", graph.digest}:
+        if graph is not None and asked.plan_hash not in {"", graph.digest(asked.workspace)}:
             raise PlanChanged
         done = await engine.submit(
             by=peer.by,

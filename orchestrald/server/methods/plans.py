@@ -27,23 +27,23 @@ class Plans:
         if proposal.rounds and proposal.plan.get("on_complete") is None:
             cost["rounds"] = proposal.rounds - 1  # each about as dear as this one was
         graph = await self.engine.planning.accept(proposal.plan)
-        return {**self._foreseen(graph), "planner": proposal.planner, **cost}
+        return {**self._foreseen(graph, params.workspace), "planner": proposal.planner, **cost}
 
     async def plan_validate(self, params: m.PlanValidate, peer: Peer) -> Answer:
         try:
             graph = await self.engine.planning.accept(params.plan)
         except PlanError as error:
             return {"valid": False, "problems": error.data["problems"]}
-        return {"valid": True, "problems": [], **self._foreseen(graph)}
+        return {"valid": True, "problems": [], **self._foreseen(graph, params.workspace)}
 
     async def plan_graph(self, params: m.PlanGraph, peer: Peer) -> Answer:
         graph = snapshot.plan_graph((await self.engine.planning.accept(params.plan)).nodes)
         return {"format": params.format, "graph": drawing.draw(graph, params.format)}
 
-    def _foreseen(self, graph: Graph) -> Answer:
+    def _foreseen(self, graph: Graph, workspace: str) -> Answer:
         return {
             "plan": graph.to_json()["plan"],
-            "hash": graph.digest,
+            "hash": graph.digest(workspace),
             "graph": snapshot.plan_graph(graph.nodes),
             "actions": [each._asdict() for each in foresee(graph, self.engine.gate())],
         }
