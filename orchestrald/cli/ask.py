@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import select
 import signal
 import sys
 import time
@@ -198,12 +200,30 @@ def _chosen(words: str, choices: list[Any]) -> Any:
     raise ValueError(f"Choose one of the {plural(len(choices), 'answer')} by its number.")
 
 
+def _until_there_is_a_line() -> None:
+    """Wait for the keyboard, or for Ctrl-C.
+
+    A signal that comes between the last bytecode and the system call is noted, and the call then waits all the same,
+    for ever: Python looks at signals when a call is interrupted, and this one never was. So the signal writes a byte.
+    """
+    rings, bell = os.pipe()
+    os.set_blocking(bell, False)
+    before = signal.set_wakeup_fd(bell, warn_on_full_buffer=False)
+    try:
+        select.select([sys.stdin, rings], [], [])
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(rings)
+        os.close(bell)
+
+
 def read_line(screen: Terminal, prompt: str) -> str:
     """One line from the keyboard; end of input counts as Enter. Ctrl-C raises KeyboardInterrupt."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # first: whoever sees the prompt may press Ctrl-C
     try:
         screen.stream.write(prompt)
         screen.stream.flush()
+        _until_there_is_a_line()
         line = sys.stdin.readline()
     finally:
         signal.signal(signal.SIGINT, before)

@@ -26,7 +26,7 @@ EFFECTS = {"read": "only reads", "write": "writes", "destructive": "can destroy"
 
 
 def foresee(client: Client, request: dict[str, Any], screen: Terminal | None = None) -> Any:
-    """What `plan.create` says of a request's intent, or `plan.validate` of its plan. Raises Refused for one with faults.
+    """What `plan.create` says of a request's intent, or `plan.validate` of its plan. Raises Refused if it has faults.
 
     A model may think for minutes; `screen` (where there is a person) says meanwhile that it does.
     """
