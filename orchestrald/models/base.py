@@ -13,6 +13,12 @@ Hear = Callable[[str], None]
 
 Finish = Literal["stop", "length", "refused"]
 
+MOST_COUNTED = 2**53
+"""Of tokens, and of micro-dollars. An endpoint may count what it likes: a greater number could not be written down."""
+
+_DIGITS = b"0123456789"
+_ASCII = bytes(range(128))
+
 
 class Message(NamedTuple):
     role: Literal["system", "user", "assistant"]
@@ -43,12 +49,12 @@ class Tokens(NamedTuple):
 
     @property
     def total(self) -> int:
-        return self.input + self.output
+        return min(self.input + self.output, MOST_COUNTED)
 
     def __add__(self, other: object) -> "Tokens":
         if not isinstance(other, Tokens):
             return NotImplemented
-        return Tokens(self.input + other.input, self.cached + other.cached, self.output + other.output)
+        return Tokens(*(min(one + more, MOST_COUNTED) for one, more in zip(self, other, strict=True)))
 
 
 class Price(NamedTuple):
@@ -62,7 +68,7 @@ class Price(NamedTuple):
         """In micro-dollars, rounded up."""
         cached = self.input if self.cached is None else self.cached
         exact = (tokens.input - tokens.cached) * self.input + tokens.cached * cached + tokens.output * self.output
-        return -int(-exact // 1)
+        return min(-int(-exact // 1), MOST_COUNTED)
 
 
 class Reply(NamedTuple):
@@ -70,8 +76,8 @@ class Reply(NamedTuple):
 
     `finish` is `length` when it was cut off, `refused` when the model declined (then `text` is its words). `backend`
     and `model` are who answered, in the endpoint's own words; `mode` how the shape was asked for. `cost` in
-    micro-dollars; missing when no price is known. `tokens` are the endpoint's own count, or an estimate where it gives
-    none.
+    micro-dollars, of whatever has a price; missing when nothing has. `tokens` are the endpoint's own count, or an
+    estimate where it gives none. Both include, as `input`, what failed tries may have taken before this answer came.
     """
 
     text: str
@@ -91,11 +97,19 @@ class Model(Protocol):
     window: int
 
     def most(self, prompt: Prompt) -> tuple[int, int | None]:
-        """Tokens and micro-dollars that the call can cost at most, as estimated; no money when no price is known."""
+        """Tokens and micro-dollars to set aside, as estimated; no money when no price is known.
+
+        It is the most for one request, and for finding out how to ask where nobody knows yet. A question may take
+        several requests when some fail, and what these may have taken is only known afterwards: it is in the reply, or
+        in the error.
+        """
         ...
 
     async def ask(self, prompt: Prompt, hear: Hear | None = None) -> Reply:
-        """Raises ModelUnavailable (try again later), ModelMisconfigured (never without a person), PromptTooLong."""
+        """Raises ModelUnavailable (try again later), ModelMisconfigured (never without a person), PromptTooLong.
+
+        `data["spent"]` of the error is what may have been paid all the same, see `models.taken`.
+        """
         ...
 
 
@@ -112,5 +126,17 @@ class Calls(Protocol):
 
 
 def estimate(text: str) -> int:
-    """Tokens that the text has, roughly and rather too many: every tokenizer in use does better than 3 bytes each."""
-    return (len(text.encode("utf-8", "replace")) + 2) // 3
+    """Tokens that the text has, roughly, and for most texts rather too many.
+
+    Three bytes of ASCII are taken for one, but each digit for one of its own, as many tokenizers have it; of everything
+    else two bytes. A script that a tokenizer has hardly seen, which it takes byte by byte, may have twice as many.
+    """
+    data = text.encode("utf-8", "replace")
+    plain = len(data.translate(None, _DIGITS))
+    foreign = 0 if text.isascii() else len(data.translate(None, _ASCII))
+    return len(data) - plain + (plain - foreign + 2) // 3 + (foreign + 1) // 2
+
+
+def storable(text: str) -> str:
+    """The text with a question mark for each half of a surrogate pair, which UTF-8 has no form for."""
+    return text.encode("utf-8", "replace").decode()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from orchestrald.errors import ModelMisconfigured
+from orchestrald.models.body import refuse
 from orchestrald.models.profile import OPENAI, Profile
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ def _client(profile: Profile) -> "AsyncOpenAI":
         raise ModelMisconfigured(
             f"The key of {profile.backend} holds characters that no key has.", hint=f"See {source}."
         )
-    timeout = openai.Timeout(profile.timeout, connect=min(CONNECT_TIMEOUT, profile.timeout))
+    # Less than all of it, or nobody could tell whether the question was sent, and may have to be paid.
+    timeout = openai.Timeout(profile.timeout, connect=min(CONNECT_TIMEOUT, profile.timeout / 2))
     try:
         client = openai.AsyncOpenAI(
             # Both are given even where they are empty: the SDK would look into our environment for others, and send
@@ -56,7 +58,9 @@ def _client(profile: Profile) -> "AsyncOpenAI":
             base_url=profile.address,
             timeout=timeout,
             max_retries=0,
-            http_client=openai.DefaultAsyncHttpxClient(verify=_trusted(), timeout=timeout),
+            http_client=openai.DefaultAsyncHttpxClient(
+                verify=_trusted(), timeout=timeout, event_hooks={"response": [refuse]}
+            ),
         )
     except httpx2.InvalidURL as error:
         raise ModelMisconfigured(f"The base_url of {profile.backend} is not an address: {error}") from None

@@ -13,7 +13,7 @@ import logging
 import trio
 
 from orchestrald.core.redaction import Redaction
-from orchestrald.errors import BadAnswer, ModelMisconfigured
+from orchestrald.errors import BadAnswer, ModelMisconfigured, OrchestralError
 from orchestrald.models.base import Hear, Prompt, Reply, Tokens
 from orchestrald.models.connection import connect
 from orchestrald.models.dialect import MODES, Dialect, Mode, Trait, guess, size
@@ -21,9 +21,10 @@ from orchestrald.models.exchange import Exchange
 from orchestrald.models.extract import read_object
 from orchestrald.models.faults import Declined
 from orchestrald.models.known import Known
-from orchestrald.models.probe import MOST, counted, strongest
+from orchestrald.models.probe import MOST, strongest
 from orchestrald.models.profile import Profile
 from orchestrald.models.reading import Answer
+from orchestrald.models.taken import Taken, tell
 
 log = logging.getLogger("orchestrald.models")
 
@@ -43,16 +44,15 @@ class Endpoint:
         self._redact = lambda text: redact(hide(text))
         self._listed = ""
         self._strays = 0
-        self._owed = Tokens()
 
     def most(self, prompt: Prompt) -> tuple[int, int | None]:
-        tokens = Tokens(size(prompt), 0, prompt.max_tokens) + self._owed
+        tokens = Tokens(size(prompt), 0, prompt.max_tokens)
         if prompt.shape is not None and self._spoken(self.profile.model or self._listed).mode is None:
             tokens += MOST
         return tokens.total, self._cost(tokens)
 
     async def ask(self, prompt: Prompt, hear: Hear | None = None) -> Reply:
-        """`tokens` include what was spent since the last reply to find out how to ask."""
+        """`tokens` include what it took to find out how to ask; so does `data["spent"]` of an error."""
         started = trio.current_time()
         async with connect(self.profile) as client:
             exchange = Exchange(client, self.profile, self._redact)
@@ -60,20 +60,21 @@ class Endpoint:
                 model = self._listed = self.profile.model or self._listed or await exchange.only_model()
                 dialect, answer = await self._answered(exchange, model, prompt, hear)
             except Declined as no:
-                raise no.error from None
-            except ModelMisconfigured:
-                # A local server that was started with another model lists another.
-                self._listed = ""
+                raise self._billed(no.error, exchange.bill) from None
+            except OrchestralError as error:
+                if isinstance(error, ModelMisconfigured):
+                    # A local server that was started with another model lists another.
+                    self._listed = ""
+                self._billed(error, exchange.bill)
                 raise
-        tokens, self._owed = counted(prompt, answer) + self._owed, Tokens()
         return Reply(
             answer.text,
-            tokens,
+            exchange.bill,
             answer.finish,
             self.profile.backend,
             answer.model or model,
             (dialect.mode or "plain") if prompt.shape is not None else "plain",
-            self._cost(tokens),
+            self._cost(exchange.bill),
             round((trio.current_time() - started) * 1000),
         )
 
@@ -112,8 +113,7 @@ class Endpoint:
         return self._known.get(self.profile, model) or guess(self.profile.base_url)
 
     async def _found_out(self, exchange: Exchange, model: str, dialect: Dialect, modes: tuple[Mode, ...]) -> Dialect:
-        dialect, spent = await strongest(exchange, model, dialect, modes)
-        self._owed += spent
+        dialect = await strongest(exchange, model, dialect, modes)
         if dialect.mode != "plain":
             # That nothing worked may be an outage: it is believed once plain words have been answered.
             self._known.remember(self.profile, model, dialect)
@@ -131,6 +131,10 @@ class Endpoint:
                 log.info("%s takes %s, and answers without it: %s", self.name, dialect.mode, error)
                 self._known.forget(self.profile, model)
                 self._strays = 0
+
+    def _billed(self, error: OrchestralError, bill: Tokens) -> OrchestralError:
+        tell(error, Taken(bill.total, self._cost(bill)))
+        return error
 
     def _cost(self, tokens: Tokens) -> int | None:
         return None if self.profile.price is None else self.profile.price.of(tokens)

@@ -7,18 +7,22 @@ BadAnswer and asks again, so it must say what is wrong and where.
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
+from itertools import islice
 from typing import Any, NamedTuple
 
 from orchestrald.errors import BadAnswer
 from orchestrald.protocol.strict_json import NotStrictJson, loads
 
 _THOUGHT = re.compile(r"\s*<think(?:ing)?>.*?</think(?:ing)?>", re.DOTALL)
-_FENCE = re.compile(r"^[ \t]*```[ \t]*\w*[ \t]*\n(.*?)^[ \t]*```[ \t]*$", re.DOTALL | re.MULTILINE)
+# One line of a fence, not the whole: looked for together, each that opens and never closes would be a walk to the end.
+_FENCE = re.compile(r"^[ \t]*+```[ \t]*+(?P<language>\w*+)[ \t]*+$", re.MULTILINE)
 # What follows the brace tells an object from braces in prose, such as {name}.
 _OBJECT = re.compile(r'\{(?=\s*["}])')
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+(?P<end>"?)|[\[\]{}]', re.DOTALL)
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*+"', re.DOTALL)
-_TRAILING = re.compile(r",\s*([}\]])")
+_TRAILING = re.compile(r'"(?:[^"\\]|\\.)*+"|,\s*+(?P<closes>[}\]])', re.DOTALL)
+_MOST = 1000
+"""Objects that are looked at. An answer that holds more repeats itself, or is no answer."""
 _CLOSES = {"{": "}", "[": "]"}
 _NAMES = {"{": "the object", "[": "the list", '"': "the text"}
 
@@ -34,19 +38,28 @@ def read_object(text: str) -> dict[str, Any]:
     if not text.strip():
         raise BadAnswer("The answer is empty; it must be one JSON object.")
     begins = len(text) - len(text.lstrip())
-    if text.strip()[0] in "{[":
-        try:
-            return _one(text, _Span(begins, len(text.rstrip())))
-        except BadAnswer:
-            # What begins with { may go on in prose; what is said below about it is more precise, too.
-            if text.strip()[0] == "[" and _is_json(text):
-                raise
-    fences = [_Span(*fence.span(1)) for fence in _FENCE.finditer(text) if fence[1].lstrip()[:1] in ("{", "[")]
-    if len(fences) == 1 and _OBJECT.match(text, _first(text, fences[0])):
-        spans = list(_objects(text, fences[0]))
-    else:
-        spans = list(_objects(text, _Span(0, len(text))))
+    if text[begins] in "{[":
+        # What begins with { may go on in prose; what is said below about it is more precise, too.
+        with suppress(NotStrictJson):
+            return _expected(loads(text.encode("utf-8", "replace")), text, begins)
+    fences = [span for span in _fenced(text) if text[span.start : span.end].lstrip()[:1] in ("{", "[")]
+    is_clear = len(fences) == 1 and _OBJECT.match(text, _first(text, fences[0]))
+    within = fences[0] if is_clear else _Span(0, len(text))
+    spans = list(islice(_objects(text, within), _MOST + 1))
+    if len(spans) > _MOST:
+        raise BadAnswer(f"The answer holds more than {_MOST} objects; it must be one.")
     return _the_one(text, spans)
+
+
+def _fenced(text: str) -> Iterator[_Span]:
+    """What stands between a line that opens a fence and the next one that closes it."""
+    opened: int | None = None
+    for line in _FENCE.finditer(text):
+        if opened is None:
+            opened = line.end() + 1
+        elif not line["language"]:
+            yield _Span(opened, line.start())
+            opened = None
 
 
 def _the_one(text: str, spans: list[_Span]) -> dict[str, Any]:
@@ -69,15 +82,18 @@ def _one(text: str, span: _Span) -> dict[str, Any]:
     while before >= 0 and text[before].isspace():
         before -= 1
     if before >= 0 and text[before] == "[":
-        raise BadAnswer(f"The answer is a list, at {_at(text, before)}; it must be one JSON object.")
+        return _expected([], text, before)
     try:
         value = loads(text[span.start : span.end].encode("utf-8", "replace"))
     except NotStrictJson:
         raise BadAnswer(f"The answer is not JSON: {_fault(text, span)}.") from None
-    if not isinstance(value, dict):
-        kind = "a list" if isinstance(value, list) else "no object"
-        raise BadAnswer(f"The answer is {kind}; it must be one JSON object.")
-    return value
+    return _expected(value, text, span.start)
+
+
+def _expected(value: Any, text: str, start: int) -> dict[str, Any]:
+    if isinstance(value, dict):
+        return value
+    raise BadAnswer(f"The answer is a list, at {_at(text, start)}; it must be one JSON object.")
 
 
 def _objects(text: str, within: _Span) -> Iterator[_Span]:
@@ -115,11 +131,11 @@ def _end(text: str, start: int, limit: int) -> int:
 
 def _fault(text: str, span: _Span) -> str:
     # A trailing comma is what models write most often, and what the parser says least clearly.
-    bare = _STRING.sub(lambda string: '"' + "." * (len(string[0]) - 2) + '"', text[span.start : span.end])
-    if comma := _TRAILING.search(bare):
-        return f"a comma stands before {comma[1]} at {_at(text, span.start + comma.start())}"
+    for found in _TRAILING.finditer(text, *span):
+        if found["closes"]:
+            return f"a comma stands before {found['closes']} at {_at(text, found.start())}"
     # Behind as many lines and columns as stand in front of it, so that the parser counts in the whole answer.
-    moved = re.sub(r"[^\n]", " ", text[: span.start]) + text[span.start : span.end]
+    moved = re.sub(r"[^\n]+", lambda line: " " * len(line[0]), text[: span.start]) + text[span.start : span.end]
     try:
         loads(moved.encode("utf-8", "replace"))
     except NotStrictJson as error:
@@ -146,14 +162,6 @@ def _unthought(text: str) -> str:
         raise BadAnswer("The answer ends inside its <think> block; behind it must come one JSON object.")
     before, end, after = text.partition("</think>")
     return after if end and before.lstrip()[:1] not in ("{", "`") else text
-
-
-def _is_json(text: str) -> bool:
-    try:
-        loads(text.encode("utf-8", "replace"))
-    except NotStrictJson:
-        return False
-    return True
 
 
 def _first(text: str, span: _Span) -> int:

@@ -1,7 +1,8 @@
 """Which of several endpoints answers?
 
 They are asked in their order. An outage or a rate limit is waited out a few times, unless the wait is longer than it is
-worth; then the next one is asked. A retry asks everything again: what was shown of a broken answer was only shown.
+worth; then the next one is asked. A retry asks everything again: what was shown of a broken answer was only shown. But
+it may have to be paid: what failed tries may have taken is added to the reply that comes in the end, or to the error.
 """
 
 import logging
@@ -15,6 +16,7 @@ from orchestrald.errors import ModelMisconfigured, ModelUnavailable, OrchestralE
 from orchestrald.models.base import Hear, Model, Prompt, Reply
 from orchestrald.models.faults import QUOTA
 from orchestrald.models.profile import Profile
+from orchestrald.models.taken import Taken, taken, tell
 
 log = logging.getLogger("orchestrald.models")
 
@@ -32,6 +34,7 @@ class Backend(Model, Protocol):
 class _Failure(NamedTuple):
     error: OrchestralError
     tries: int
+    taken: Taken
 
     def told(self) -> str:
         times = f" ({self.tries} times)" if self.tries > 1 else ""
@@ -50,35 +53,43 @@ class Fallback:
         self.window = min(endpoint.window for endpoint in endpoints)
 
     def most(self, prompt: Prompt) -> tuple[int, int | None]:
+        """For one request, to whichever of them: not for every try, of which there may be many and hardly ever are."""
         tokens, costs = zip(*(endpoint.most(prompt) for endpoint in self._endpoints), strict=True)
         return max(tokens), None if None in costs else max(costs)
 
     async def ask(self, prompt: Prompt, hear: Hear | None = None) -> Reply:
         """Raises ModelUnavailable, with every endpoint's reason, or what all of them raise when that is the same."""
         failures: list[_Failure] = []
+        before = Taken()
         for endpoint in self._endpoints:
             answer = await self._patiently(endpoint, prompt, hear)
             if isinstance(answer, Reply):
-                return answer
+                return before.on(answer)
+            before = before.plus(answer.taken)
+            if answer.error.data.get("reason") == QUOTA:
+                tell(answer.error, before)
+                raise answer.error
             failures.append(answer)
             if len(self._endpoints) > 1:
                 log.warning("the next model is asked: %s", answer.told())
-        raise _summary(failures)
+        error = _summary(failures)
+        tell(error, before)
+        raise error
 
     async def _patiently(self, endpoint: Backend, prompt: Prompt, hear: Hear | None) -> Reply | _Failure:
         tries = 0
+        before = Taken()
         while True:
             tries += 1
             try:
-                return await endpoint.ask(prompt, hear)
+                return before.on(await endpoint.ask(prompt, hear))
             except (ModelMisconfigured, PromptTooLong) as error:
-                if error.data.get("reason") == QUOTA:
-                    raise
-                return _Failure(error, tries)
+                return _Failure(error, tries, before.plus(taken(error)))
             except ModelUnavailable as error:
+                before = before.plus(taken(error))
                 pause = self._pause(tries, error)
                 if tries > endpoint.profile.retries or pause > endpoint.profile.max_wait:
-                    return _Failure(error, tries)
+                    return _Failure(error, tries, before)
                 log.info("%s is asked again in %.1f s: %s", endpoint.name, pause, error)
             await trio.sleep(pause)
 

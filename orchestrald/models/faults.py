@@ -3,13 +3,16 @@
 Rules of this file:
 
 - The one place that knows the exceptions of `openai` and of the HTTP client beneath it; nothing of theirs leaks past.
-- A foreign text is shortened and redacted before it becomes part of a message: servers echo keys.
+- A foreign text is cut before it is judged, redacted, and only then shortened to become part of a message: servers
+  echo keys, and half of one is not recognized.
+- What may be paid although it failed is whatever was sent, unless a status came back that is none of an answer.
 - Outages and rate limits are ModelUnavailable, `data.retry_after_ms` when the endpoint named a time. What only a person
   can mend is ModelMisconfigured. A request that was declined for what it asked may go through if it is asked in other
   words: that is Declined, which never leaves the package.
 """
 
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -19,15 +22,20 @@ import trio
 
 from orchestrald.errors import ModelMisconfigured, ModelUnavailable, OrchestralError, PromptTooLong
 from orchestrald.models import wordings
+from orchestrald.models.base import MOST_COUNTED, storable
+from orchestrald.models.body import MAX_ERROR, Refused
 from orchestrald.models.dialect import Trait
 from orchestrald.models.profile import Profile
-from orchestrald.models.reading import ErrorInside, NotAnAnswer
+from orchestrald.models.reading import ErrorInside, NotAnAnswer, word
 
 QUOTA = "insufficient_quota"
 """`data.reason` of a ModelMisconfigured that no other endpoint shall hide: somebody has to pay."""
 
 MAX_TEXT = 300
 """Characters of a foreign text that go into a message."""
+
+JUDGED = 16 * 1024
+"""Characters of a foreign text in which we look for what we know. It says in its first sentence what is wrong."""
 
 DECLINING = frozenset({400, 404, 405, 415, 422, 500, 501})
 """Statuses with which servers answer a request that they do not understand. llama-cpp-python answers 500."""
@@ -54,8 +62,9 @@ class Response(NamedTuple):
 
 
 @contextmanager
-def translating(profile: Profile, redact: Callable[[str], str]) -> Iterator[None]:
-    """Raises Declined, ModelUnavailable, ModelMisconfigured or PromptTooLong for whatever goes wrong inside."""
+def translating(profile: Profile, redact: Callable[[str], str], paid: Callable[[], None]) -> Iterator[None]:
+    """Raises Declined, ModelUnavailable, ModelMisconfigured or PromptTooLong for whatever goes wrong inside, and tells
+    before it where that may be `paid`."""
     # By now the connection has imported them, in its thread.
     import httpx2  # noqa: PLC0415
     import openai  # noqa: PLC0415
@@ -63,31 +72,44 @@ def translating(profile: Profile, redact: Callable[[str], str]) -> Iterator[None
     def unavailable(what: str) -> ModelUnavailable:
         return ModelUnavailable(redact(f"{profile.name} {what}."))
 
+    # With any of these the question never got through.
+    unsent = (
+        httpx2.ConnectError,
+        httpx2.LocalProtocolError,
+        httpx2.ProxyError,
+        httpx2.TooManyRedirects,
+        httpx2.UnsupportedProtocol,
+    )
     try:
         yield
+    except Refused as error:
+        raise judge(_response(error), profile, redact) from None
     except (trio.TooSlowError, openai.APITimeoutError, httpx2.TimeoutException) as error:
         if isinstance(error.__cause__, httpx2.ConnectTimeout):
             raise unavailable(f"cannot be reached at {profile.shown_address}: the connection timed out") from None
+        paid()
         raise unavailable(f"has not answered within {profile.timeout:g} s") from None
-    except openai.APIStatusError as error:
-        raise judge(_response(error), profile, redact) from None
     except (openai.APIConnectionError, httpx2.RequestError, httpx2.StreamError, OSError) as error:
         if isinstance(error.__cause__, httpx2.ConnectError):
-            raise unavailable(
-                f"cannot be reached at {profile.shown_address}: {_short(redact(_cause(error)))}"
-            ) from None
+            raise unavailable(f"cannot be reached at {profile.shown_address}: {_told(_cause(error), redact)}") from None
+        if not isinstance(error.__cause__, unsent):
+            paid()
         raise unavailable(
-            f"broke off the connection to {profile.shown_address}: {_short(redact(_cause(error)))}"
+            f"broke off the connection to {profile.shown_address}: {_told(_cause(error), redact)}"
         ) from None
     except ErrorInside as error:
+        if error.late:
+            paid()
         raise judge(Response(0, str(error), error.code), profile, redact) from None
     except NotAnAnswer as error:
-        raise unavailable(f"answered with {_short(redact(str(error)))}") from None
+        paid()
+        raise unavailable(f"answered with {_told(str(error), redact)}") from None
 
 
 def judge(response: Response, profile: Profile, redact: Callable[[str], str]) -> Exception:
     """The error, or Declined, that a response means."""
-    told = f": {said}" if (said := _short(redact(response.text))) else ""
+    told = f": {said}" if (said := _told(response.text, redact)) else ""
+    response = response._replace(text=response.text[:JUDGED], code=response.code[:MAX_TEXT])
     status = f" (HTTP {response.status})" if response.status else ""
     known = _definite(response, profile, f"{status}{told}")
     if known is not None:
@@ -134,23 +156,32 @@ def _undone(response: Response, message: str) -> OrchestralError:
     return ModelMisconfigured(message)
 
 
-def _response(error: Any) -> Response:
-    """From an `openai.APIStatusError`, whose body may be anything."""
-    body = error.body if isinstance(error.body, dict) else {}
-    # The SDK unwraps {"error": {...}}; LM Studio sends {"error": "text"}, FastAPI {"detail": ...}.
-    body = body["error"] if isinstance(body.get("error"), dict) else body
-    text = body.get("message") or body.get("error") or body.get("detail") or (error.body if not body else "")
-    code, param = (str(body.get(name) or "") for name in ("code", "param"))
+def _response(error: Refused) -> Response:
+    """From a body that may be anything."""
+    plain = error.body.decode("utf-8", "replace").strip()
+    try:
+        said = json.loads(error.body)
+        body: dict[str, Any] = said if isinstance(said, dict) else {}
+        # LM Studio sends {"error": "text"}, FastAPI {"detail": ...}.
+        body = body["error"] if isinstance(body.get("error"), dict) else body
+        text = str(body.get("message") or body.get("error") or body.get("detail") or ("" if body else said) or "")
+    except (ValueError, RecursionError):
+        body, text = {}, plain
     # llama.cpp has the status in `code`, and what we would call the code in `type`.
-    code = f"{code} {body.get('type') or ''}"
-    return Response(error.status_code, str(text or ""), code, param, _retry_after(error.response.headers))
+    code = f"{word(body.get('code'))} {word(body.get('type'))}"
+    return Response(error.status, text, code, word(body.get("param"))[:MAX_TEXT], _retry_after(error.headers))
 
 
-def _retry_after(headers: Any) -> int | None:
+def _retry_after(headers: Mapping[str, str]) -> int | None:
     """Milliseconds; missing where none, or nothing that can be read, is given."""
+    asked = _asked_for(headers)
+    return None if asked is None else min(max(asked, 0), MOST_COUNTED)
+
+
+def _asked_for(headers: Mapping[str, str]) -> int | None:
     try:
         if (milliseconds := headers.get("retry-after-ms")) is not None:
-            return max(0, int(float(milliseconds)))
+            return int(float(milliseconds))
         if (given := headers.get("retry-after")) is None:
             return None
         if given.strip().replace(".", "", 1).isdigit():
@@ -158,7 +189,7 @@ def _retry_after(headers: Any) -> int | None:
         moment = parsedate_to_datetime(given)
         # Their clock and ours may differ: what counts is how far ahead of their own `Date` it is, where there is one.
         now = parsedate_to_datetime(headers["date"]) if "date" in headers else datetime.now(UTC)
-        return max(0, int((moment - now).total_seconds() * 1000))
+        return int((moment - now).total_seconds() * 1000)
     except (ValueError, TypeError, OverflowError):
         return None
 
@@ -175,6 +206,11 @@ def _cause(error: BaseException) -> str:
     return reason or "the connection was lost"
 
 
-def _short(text: str) -> str:
-    line = " ".join(text[: 4 * MAX_TEXT].split())
+def _told(text: str, redact: Callable[[str], str]) -> str:
+    return shortened(redact(text[:MAX_ERROR]))
+
+
+def shortened(text: str) -> str:
+    """A foreign text as a part of a message; it must be redacted."""
+    line = " ".join(storable(text[: 4 * MAX_TEXT]).split())
     return line if len(line) <= MAX_TEXT else f"{line[: MAX_TEXT - 1]}…"

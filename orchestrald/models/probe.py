@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from orchestrald.core import schema
 from orchestrald.errors import BadAnswer
-from orchestrald.models.base import Message, Prompt, Tokens, estimate
+from orchestrald.models.base import Message, Prompt, Tokens
 from orchestrald.models.dialect import MODES, Dialect, Mode, size
 from orchestrald.models.exchange import Exchange
 from orchestrald.models.extract import read_object
@@ -33,24 +33,19 @@ MOST = Tokens((len(MODES) - 1) * size(PROBE), 0, (len(MODES) - 1) * PROBE.max_to
 """What finding out can cost at most, as estimated."""
 
 
-async def strongest(
-    exchange: Exchange, model: str, dialect: Dialect, modes: tuple[Mode, ...]
-) -> tuple[Dialect, Tokens]:
-    """The dialect with the first of the modes that works, and what it cost to find out. Plain words always work.
+async def strongest(exchange: Exchange, model: str, dialect: Dialect, modes: tuple[Mode, ...]) -> Dialect:
+    """The dialect with the first of the modes that works. Plain words always work.
 
     Raises ModelUnavailable, and ModelMisconfigured where no request at all would go through.
     """
-    spent = Tokens()
     for mode in modes:
         dialect = replace(dialect, mode=mode)
         if mode == "plain":
             break
         dialect, answer = await _tried(exchange, model, dialect)
-        if answer is not None:
-            spent += counted(PROBE, answer)
-            if _conforms(answer):
-                break
-    return dialect, spent
+        if answer is not None and _conforms(answer):
+            break
+    return dialect
 
 
 async def _tried(exchange: Exchange, model: str, dialect: Dialect) -> tuple[Dialect, Answer | None]:
@@ -70,10 +65,3 @@ def _conforms(answer: Answer) -> bool:
         return answer.finish == "stop" and not schema.errors(PROBE.shape or {}, read_object(answer.text))
     except BadAnswer:
         return False
-
-
-def counted(prompt: Prompt, answer: Answer) -> Tokens:
-    """The endpoint's count, or an estimate."""
-    if answer.tokens is not None:
-        return answer.tokens
-    return Tokens(size(prompt), 0, estimate(answer.text))

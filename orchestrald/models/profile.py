@@ -1,9 +1,9 @@
 """What is configured about one endpoint?"""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from urllib.parse import urlsplit, urlunsplit
 
-from orchestrald.models.base import Price
+from orchestrald.models.base import Price, storable
 
 OPENAI = "https://api.openai.com/v1"
 
@@ -30,6 +30,12 @@ class Profile:
     price: Price | None = None
     retries: int = 2
     max_wait: float = 30
+
+    def __post_init__(self) -> None:
+        # Each of them becomes a part of messages, which are written down.
+        for each in fields(self):
+            if isinstance(value := getattr(self, each.name), str):
+                object.__setattr__(self, each.name, storable(value))
 
     @property
     def name(self) -> str:

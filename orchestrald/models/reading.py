@@ -7,10 +7,13 @@ nothing. What must be there is a list of choices; without it the JSON is no answ
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from orchestrald.models.base import Finish, Tokens
+from orchestrald.models.base import MOST_COUNTED, Finish, Tokens, estimate, storable
 
 MAX_TEXT = 256 * 1024
 """Bytes of an answer that are kept. The longest plan that we take is far shorter."""
+
+MAX_NAME = 200
+"""Characters of a model's name."""
 
 
 class NotAnAnswer(ValueError):
@@ -18,10 +21,12 @@ class NotAnAnswer(ValueError):
 
 
 class ErrorInside(NotAnAnswer):
-    """An error where an answer belongs: with status 200, or in the middle of a stream. `code` is the endpoint's."""
+    """An error where an answer belongs: with status 200, or in the middle of a stream. `code` is the endpoint's;
+    `late`: a part of an answer came before it."""
 
-    def __init__(self, text: str, code: str) -> None:
+    def __init__(self, text: str, code: str, late: bool) -> None:
         self.code = code
+        self.late = late
         super().__init__(text)
 
 
@@ -45,10 +50,11 @@ def read_completion(data: Any) -> Answer:
 
 class Gathered:
     """An answer that comes in pieces. `begun`: a choice was seen; `ended`: its last piece was; `full`: enough is
-    held."""
+    held. `heard`: tokens that were written so far, thoughts included, as estimated: a piece is at least one."""
 
     def __init__(self) -> None:
         self.begun = self.ended = self.full = False
+        self.heard = 0
         self._text: list[str] = []
         self._called: list[str] = []
         self._refused: list[str] = []
@@ -61,10 +67,10 @@ class Gathered:
         """Take a piece in; returns the text in it. Raises NotAnAnswer."""
         choices = data.get("choices") if isinstance(data, Mapping) else None
         if isinstance(data, Mapping) and not choices and (error := data.get("error")):
-            raise _inside(error)
+            raise _inside(error, self.begun)
         if not isinstance(data, Mapping) or not isinstance(choices, list | None):
             raise NotAnAnswer(f"JSON that is no completion: {_shown(data)}")
-        self._model = _text(data.get("model")) or self._model
+        self._model = _text(data.get("model"))[:MAX_NAME] or self._model
         self._tokens = _tokens(data.get("usage")) or self._tokens
         if not choices:
             if where == "message" and choices is None:
@@ -81,13 +87,20 @@ class Gathered:
         called = [part for call in _list(said.get("tool_calls")) if (part := _arguments(call))]
         # Only the first function counts: it was the only one that was offered, and asked for once.
         pieces = ((self._text, _text(said.get("content"))), (self._called, called[0] if called else ""))
-        for kept, piece in (*pieces, (self._refused, _text(said.get("refusal")))):
+        self.heard += estimate(_text(said.get("reasoning_content") or said.get("reasoning")))
+        shown = ""
+        for kept, piece in ((self._refused, _text(said.get("refusal"))), *pieces):
+            if not piece:
+                # Nor is it kept: a stream can consist of pieces without anything in them, and never end.
+                continue
+            self.heard += estimate(piece)
             room = MAX_TEXT - self._held
             fits = piece if len(piece) * 4 <= room else piece.encode()[:room].decode(errors="ignore")
             self.full = self.full or len(fits) < len(piece)
             self._held += len(fits.encode())
             kept.append(fits)
-        return self._called[-1] or self._text[-1] or self._refused[-1]
+            shown = fits or shown
+        return shown
 
     def answer(self) -> Answer:
         refusal = "".join(self._refused)
@@ -103,8 +116,9 @@ class Gathered:
 def _text(value: Any) -> str:
     """Text, or the text in a list of parts. Half a surrogate pair, which JSON can write, cannot be kept."""
     if isinstance(value, list):
-        return "".join(_text(part.get("text")) for part in value if isinstance(part, Mapping))
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else ""
+        texts = (part.get("text") for part in value if isinstance(part, Mapping))
+        return storable("".join(text for text in texts if isinstance(text, str)))
+    return storable(value) if isinstance(value, str) else ""
 
 
 def _list(value: Any) -> list[Any]:
@@ -131,16 +145,21 @@ def _tokens(usage: Any) -> Tokens | None:
 
 
 def _count(value: Any) -> int:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
+    return min(max(value, 0), MOST_COUNTED) if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
-def _inside(error: Any) -> ErrorInside:
+def _inside(error: Any, late: bool) -> ErrorInside:
     if not isinstance(error, Mapping):
-        return ErrorInside(_text(error), "")
-    return ErrorInside(_text(error.get("message")), f"{error.get('code')} {error.get('type')}")
+        return ErrorInside(_text(error), "", late)
+    return ErrorInside(_text(error.get("message")), f"{word(error.get('code'))} {word(error.get('type'))}", late)
+
+
+def word(value: Any) -> str:
+    """A text or a number, as one of an error's codes may be either; empty for anything else."""
+    return storable(str(value)) if isinstance(value, str | int) and not isinstance(value, bool) else ""
 
 
 def _shown(data: Any) -> str:
     if isinstance(data, Mapping):
-        return f"an object with {', '.join(map(str, list(data)[:5])) or 'nothing'}"
+        return f"an object with {', '.join(map(storable, list(data)[:5])) or 'nothing'}"
     return f"a {type(data).__name__}"

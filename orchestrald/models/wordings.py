@@ -1,7 +1,8 @@
 """In which words do endpoints say the few things that we must understand?
 
 The API has no codes that everybody uses: the same fault is a `code` at OpenAI, a `type` at llama.cpp and a sentence at
-most others. Every pattern here was taken from what a server really says; the tests hold those sentences.
+most others. Every pattern here was taken from what a server really says; the tests hold those sentences. The server may
+mean harm, too: no pattern looks at the same run of characters from two places.
 """
 
 import re
@@ -29,11 +30,14 @@ _TOO_LONG = re.compile(
 _UNKNOWN_MODEL = re.compile(
     r"""
       model_not_found | model_not_exist
-    | model\W.{0,200}?(does\snot\sexist|not\sfound|not\sexist)
     | (no\ssuch|unknown|invalid|not\sa\svalid)\smodel
     """,
     re.IGNORECASE | re.VERBOSE,
 )
+
+_MISSING = re.compile(r"(?P<model>model\W)|(?P<missing>does\snot\sexist|not\sfound|not\sexist)|\n", re.IGNORECASE)
+_NEAR = 200
+"""Characters between a model and that it is missing, in one line."""
 
 _NOT_TAKEN = re.compile(
     r"unsupported|not support|unrecogni[sz]ed|unknown|not permitted|extra|unexpected|not allowed|instead|deprecated",
@@ -67,7 +71,19 @@ def too_long(text: str, code: str) -> bool:
 
 
 def unknown_model(text: str, code: str) -> bool:
-    return bool(_UNKNOWN_MODEL.search(code) or _UNKNOWN_MODEL.search(text))
+    return bool(_UNKNOWN_MODEL.search(code) or _UNKNOWN_MODEL.search(text)) or _says_missing(text)
+
+
+def _says_missing(text: str) -> bool:
+    named: int | None = None
+    for found in _MISSING.finditer(text):
+        if found["model"]:
+            named = found.end()
+        elif not found["missing"]:
+            named = None
+        elif named is not None and found.start() - named <= _NEAR:
+            return True
+    return False
 
 
 def declined(text: str, param: str) -> Trait | None:

@@ -34,6 +34,7 @@ READ = {
     "a think tag inside a text": '{"a": 1, "text": "</think>"}',
     "a fence inside a text": '{"a": "```json\\n{}\\n```"}',
     "empty": "{}",
+    "fenced below a fence that is never closed": f"```json\n{WRITTEN}\n```\n```a\n```b\n",
     "nested": '{"a": {"b": [{"c": {}}]}}',
 }
 
@@ -78,6 +79,7 @@ WRONG = {
     "the wrong bracket": ('{"a": [1}', "} at line 1 column 9 does not close the list that begins at line 1 column 7"),
     "a line break in a text": ('{"a": "x\ny"}', "Invalid control character"),
     "half a surrogate pair": ('{"a": "\\ud83d"}', "half of a surrogate pair"),
+    "far too many": ('{"a": 1} ' * 1001, "holds more than 1000 objects; it must be one"),
     "far too deep": ('{"a": ' + "[" * 100 + "]" * 100 + "}", "nested 101 levels deep"),
 }
 
@@ -91,13 +93,34 @@ def test_what_is_wrong_is_said_and_where(case: str) -> None:
     assert caught.value.message.startswith("The answer ") and caught.value.message.endswith(".")
 
 
-@pytest.mark.parametrize(
-    "piece", ["{", '{"', "{ ", '{"a":[', "[", '"', "```\n", "<think>", '{"a":1}', "{}", "\\", "{'"]
-)
+PIECES = [
+    "{", '{"', "{ ", "{\n", '{"a":[', "[", "[1,", "]", "}", '"', '"\n', '\\"', "\\", "```\n", "```a\n", "\n```a\n{\n",
+    "```a", "``` ", "```\n{}\n```\n", "<think>", "</think>", '{"a":1}', '{"a":1,}\n', "{}", "{ }", "{'", ", ", "1",
+    "\n", " ", "\t", "é",
+]  # fmt: skip
+AROUND = [
+    ("", ""),
+    ("x", ""),
+    ("", "["),
+    ('{"', ""),
+    ('{"a":"', '"}'),
+    ("``` ", "!"),
+    ("x\n", ",}"),
+    ('{"a":[', "1 2]}"),
+]
+
+
+@pytest.mark.parametrize("piece", PIECES)
 def test_no_text_takes_long(piece: str) -> None:
     text = (piece * 262_144)[:262_144]
+    for before, behind in AROUND:
+        whole = f"{before}{text}{behind}"
+        # A second and a third time, for our neighbours share the processor's caches.
+        assert any(_seconds(whole) < 0.3 for _ in range(3)), (before, behind)
+
+
+def _seconds(text: str) -> float:
     begun = time.process_time()
-    for whole in (text, f"x{text}", f"{text}["):
-        with contextlib.suppress(BadAnswer):
-            read_object(whole)
-    assert time.process_time() - begun < 3
+    with contextlib.suppress(BadAnswer):
+        read_object(text)
+    return time.process_time() - begun

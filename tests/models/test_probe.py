@@ -5,7 +5,7 @@ import trio
 
 from models.asking import QUESTION, SHAPED, Asking
 from orchestrald.errors import ModelMisconfigured, ModelUnavailable
-from orchestrald.models.base import Tokens
+from orchestrald.models.base import Price, Tokens
 from orchestrald.models.dialect import MODES
 from orchestrald.models.known import Known
 from support.chat_server import Answer, ChatServer, Hang, Reset, no_usage, say, status
@@ -55,11 +55,24 @@ async def test_what_finding_out_cost_is_in_the_first_reply_only(endpoint: Asking
 async def test_what_finding_out_cost_is_not_forgotten_when_the_question_fails(endpoint: Asking) -> None:
     with ChatServer([status(503), no_usage(THING)]) as server, trio.fail_after(5):
         model = endpoint(server)
-        with pytest.raises(ModelUnavailable):
+        with pytest.raises(ModelUnavailable) as caught:
             await model.ask(SHAPED)
+        assert caught.value.data["spent"] == {"tokens": 10 + 5}
         reply = await model.ask(SHAPED)
-        assert reply.tokens.output == 5 + 7
+        assert reply.tokens.output == 7
         assert len(server.probes) == 1
+
+
+async def test_what_finding_out_cost_is_not_forgotten_when_it_fails_in_the_middle(endpoint: Asking) -> None:
+    class Failing(ChatServer):
+        def _refused(self, asked: object) -> Answer | None:
+            return status(503) if len(self.asked) == 3 else None
+
+    with Failing(ignores=DEMANDING, supports=()) as server, trio.fail_after(5):
+        with pytest.raises(ModelUnavailable) as caught:
+            await endpoint(server, price=Price(1.0, 2.0)).ask(SHAPED)
+        assert caught.value.data["spent"] == {"tokens": 2 * 15, "cost": 2 * (10 + 2 * 5)}
+        assert len(server.probes) == 3
 
 
 @pytest.mark.parametrize("outage", [status(429), status(502), status(503), Hang(), Reset()], ids=str)

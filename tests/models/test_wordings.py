@@ -1,5 +1,7 @@
 """Are the sentences understood that servers really say?"""
 
+import time
+
 import pytest
 
 from orchestrald.models import wordings
@@ -80,3 +82,32 @@ def test_that_an_account_is_empty_is_understood(text: str) -> None:
 @pytest.mark.parametrize(("trait", "param", "text"), DECLINED)
 def test_what_was_declined_is_not_taken_for_anything_final(trait: str | None, param: str, text: str) -> None:
     assert not wordings.unknown_model(text, param) and not wordings.too_long(text, "") and not wordings.unpaid(text, "")
+
+
+def test_a_model_is_missing_only_where_both_are_said_together() -> None:
+    assert wordings.unknown_model(f"The model 'x', {'y' * 180}, was not found", "")
+    assert wordings.unknown_model("No model.\nThe model\nx: not found", "")
+    assert not wordings.unknown_model(f"The model 'x', {'y' * 200}, was not found", "")
+    assert not wordings.unknown_model("A model:\nnot found", "")
+    assert not wordings.unknown_model("not found: a model ", "")
+
+
+HOSTILE = [
+    "model ", "model not ", "model\n", "not found ", "exceed ", "exceeds the ", "exceed available ", "function ",
+    "exceeds the model's maximum ", "maximum context ", "max_tokens ", "max_completion_", "stream_", "no such ",
+    "max_completion_tokens must be at least 1, got ", "longer than the maximum ", "unknown ", "x", " ", "\n",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_no_text_takes_long_to_judge(piece: str) -> None:
+    """Four times the text takes about four times as long, and 64 KiB next to nothing."""
+    assert min(_seconds((piece * 65_536)[:65_536]) for _ in range(3)) < 0.2
+    assert min(_seconds((piece * 262_144)[:262_144]) for _ in range(3)) < 0.8
+
+
+def _seconds(text: str) -> float:
+    begun = time.process_time()
+    for judge in (wordings.unpaid, wordings.too_long, wordings.unknown_model, wordings.declined):
+        judge(text, "")
+    return time.process_time() - begun
