@@ -6,16 +6,27 @@ plan is handed on even where parts of it are at fault here.
 """
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 from orchestrald.core.model import RESERVED_IDS, STEP_ID
+from orchestrald.core.observation import Seen
 from orchestrald.core.plan_shape import Problem, nearest
+from orchestrald.core.references import BadReference, MissingValue, Reference, follow, references
+from orchestrald.core.states import StepState
+from orchestrald.core.working_set import ROOT
 from orchestrald.errors import BadAnswer
 from orchestrald.models.extract import read_object
 
 STEP_KEYS = ("id", "kind", "action", "params", "depends_on", "when", "for_each", "timeout")
 """What a model may say of a step."""
+
+_LEFT_NOTHING = (StepState.FAILED, StepState.CANCELLED)
+"""What did not begin yet, or is skipped, is null or will be something: a reference to it means something."""
+
+_MOST_KEYS = 64
+"""Keys that a hint is made of, and characters of each."""
 
 _KEYS = {
     "DONE": ("message", "achieved"),
@@ -107,7 +118,11 @@ class _Reader:
         elif choices not in (None, []):
             self.fault("choices", "wrong_shape", "choices must be a list of texts")
         step = {"id": _free("ask", self.taken), "kind": "wait_user", "params": params}
-        places = (("steps[0].params.prompt", "question"), ("steps[0].params.schema", "choices"))
+        places = (
+            ("steps[0].params.prompt", "question"),
+            ("steps[0].params.schema", "choices"),
+            ("steps[0].kind", "type"),
+        )
         return Planned({"goal": "", "steps": [step], "on_complete": None}, places)
 
     def single(self) -> Planned:
@@ -150,6 +165,48 @@ _READERS: dict[str, Callable[[_Reader], Finished | Planned | None]] = {
     "SINGLE_ACTION": _Reader.single,
     "MINI_PLAN": _Reader.planned,
 }
+
+
+def misled(message: str, intent: str, steps: Sequence[Seen]) -> list[Problem]:
+    """What is wrong with the references in closing words, which the daemon fills in: all of them or, where the text is
+    none that `references` can read, none. Then its braces mean something else, and nothing is wrong."""
+    try:
+        found = dict.fromkeys(reference for _, reference in references(message))
+    except BadReference:
+        return []
+    known = {step.id: step for step in steps if not step.replaced}
+    return [problem for reference in found if (problem := _misleading(reference, intent, known)) is not None]
+
+
+def _misleading(reference: Reference, intent: str, known: Mapping[str, Seen]) -> Problem | None:
+    if reference.root == ROOT:
+        return None
+    step = known.get(reference.root)
+    if step is None and reference.root != "intent":
+        words = f"there is no step {reference.root!r}"
+        return Problem("message", "unknown_step", words, nearest(reference.root, known) or "Say it in plain words.")
+    output = intent if step is None else step.output
+    if step is not None and output is None:
+        if step.stored or step.state not in _LEFT_NOTHING:
+            return None
+        return Problem("message", "unknown_output", f"the step {step.id!r} is {step.state} and left no output")
+    try:
+        follow(output, reference)
+    except MissingValue:  # its words quote the value, and cut what they quote before any secret in it is hidden
+        keys = [key for key in islice(output, _MOST_KEYS) if len(key) <= _MOST_KEYS] if isinstance(output, dict) else []
+        hint = nearest(str(reference.path[0]), keys) if reference.path[0] not in keys else ""
+        return Problem("message", "unknown_output", f"{{{{{reference}}}}} leads to no value", hint)
+    return None
+
+
+def asking(plan: Planned) -> list[Problem]:
+    """Where the plan would wait for a person, and nobody is there."""
+    places = []
+    for position, step in enumerate(plan.plan["steps"]):
+        if step.get("kind", step.get("action")) == "wait_user":
+            places.append(plan.as_said(f"steps[{position}].{'kind' if 'kind' in step else 'action'}"))
+    hint = "Do without, or answer DONE with achieved false and say what is missing."
+    return [Problem(place, "unattended", "nobody is there to be asked", hint) for place in places]
 
 
 def _words(said: Any) -> Any:

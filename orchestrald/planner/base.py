@@ -30,7 +30,8 @@ class Request(NamedTuple):
     `failure` is what that step failed of: code and message; `replaces` are the steps that go with it. `planner` is who
     made the plan that it failed in. `dialogue` is what was said in the thread before, oldest first, and `kept` what was
     kept, newest first; data, whoever said it. `observed` is what has been done of this intent so far; missing in the
-    first round. `now` in UTC microseconds. `check` and `calls` are missing where nobody may be asked.
+    first round. `now` in UTC microseconds. `unattended`: no person is there to be asked, so no plan may wait for one.
+    `check` and `calls` are missing where no model may be asked.
     """
 
     intent: str
@@ -42,6 +43,7 @@ class Request(NamedTuple):
     dialogue: tuple[Message, ...] = ()
     kept: tuple[Kept, ...] = ()
     now: int = 0
+    unattended: bool = False
     observed: Observed | None = None
     check: Check | None = None
     calls: Calls | None = None

@@ -2,7 +2,7 @@
 
 As one line of JSON: its name, what it does, its effects, what it needs and what it gives. Lines are in the order of the
 names and depend on the actions alone, so that the same catalog is the same text, which endpoints need not read twice.
-Descriptions are a plugin's words, and stand in the prompt as data.
+Descriptions are a plugin's words, and stand in the prompt as data; secrets are hidden before anything of them is cut.
 """
 
 from collections.abc import Sequence
@@ -63,12 +63,12 @@ def _name(spec: ActionSpec) -> str:
 def line(spec: ActionSpec, mark: Marking, detail: Detail) -> str:
     about: dict[str, Any] = {"action": spec.name}
     if spec.description:
-        about["does"] = first_words(spec.description, detail.about)
+        about["does"] = first_words(mark.clean(spec.description), detail.about)
     about["effects"] = spec.effects
     if spec.input_schema:
-        about["needs"] = _shape(inlined(spec.input_schema), detail.parameter, 0)
+        about["needs"] = _shape(inlined(mark.clean(spec.input_schema)), detail.parameter, 0)
     if spec.output_schema:
-        given = _shape(inlined(spec.output_schema), detail.parameter, 0)
+        given = _shape(inlined(mark.clean(spec.output_schema)), detail.parameter, 0)
         about["gives"] = given if detail.outputs or not isinstance(given, dict) else list(given)
     return written(mark.clean(about))
 

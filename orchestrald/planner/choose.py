@@ -26,6 +26,8 @@ _ALWAYS = 5
 """How many of the likeliest by words are shown whatever the model chooses: small ones choose too few."""
 _LONGEST_ANSWER = 1024
 _SENTENCE = 80
+_QUERY = 10_000
+"""Characters: of an intent and of a message that choose by their words."""
 
 _RULES = """\
 You choose actions for a planner. You are given an intent and a list of actions, and answer with one JSON object: \
@@ -52,20 +54,21 @@ async def choose(
 
 
 def _query(request: Request) -> str:
-    said = [request.dialogue[-1].text] if request.dialogue else []
+    said = [request.dialogue[-1].text[:_QUERY]] if request.dialogue else []
     ids = [step.id for step in request.observed.steps] if request.observed else []
-    return " ".join([request.intent, *said, *ids])
+    return " ".join([request.intent[:_QUERY], *said, *ids])
 
 
 def _prompt(candidates: list[ActionSpec], request: Request, window: int, mark: Marking) -> Prompt:
+    mark = mark.anew()
     answer, room = divide(window, _RULES, _LONGEST_ANSWER)
-    intent = written(shortened(mark.clean(request.intent), room // 4)[0])
+    intent = written(shortened(request.intent, room // 4, mark)[0])
     frame = f"{marked('actions')}\n\n<intent>\n{intent}\n</intent>"
     room -= estimate(frame) + estimate(written(selection([])))
     lines: list[str] = []
     names: list[str] = []
     for spec in candidates:
-        about = {"action": spec.name, "does": first_words(spec.description, _SENTENCE)}
+        about = {"action": spec.name, "does": first_words(mark.clean(spec.description), _SENTENCE)}
         line = written(mark.clean(about))
         cost = estimate(line + "\n") + estimate(f'"{spec.name}",')
         if cost <= room:

@@ -19,19 +19,24 @@ _TEXTS: dict[str, Any] = {"type": "array", "items": TEXT}
 
 
 def contract(
-    actions: Sequence[ActionSpec], skills: Sequence[str], most: int = MAX_BYTES, *, refers: bool = True
+    actions: Sequence[ActionSpec],
+    skills: Sequence[str],
+    most: int = MAX_BYTES,
+    *,
+    refers: bool = True,
+    asks: bool = True,
 ) -> dict[str, Any]:
     """The answer's schema, of at most `most` bytes where naming the actions alone does not take more.
 
     `skills` are those that may be asked for; none: SKILL is no answer. Not `refers`: there are no results yet that a
-    single action could refer to.
+    single action could refer to. Not `asks`: nobody is there who could answer a question.
     """
     loose = [_branch(spec, refers=True) for spec in actions]
-    rich = _answer(loose if refers else [_branch(spec, refers=False) for spec in actions], loose, skills)
+    rich = _answer(loose if refers else [_branch(spec, refers=False) for spec in actions], loose, skills, asks)
     if not actions or len(written(rich).encode()) <= most:
         return rich
     names = {"action": {"enum": [spec.name for spec in actions]}, "params": {"type": "object"}}
-    return _answer([names], [names], skills)
+    return _answer([names], [names], skills, asks)
 
 
 def selection(names: Sequence[str]) -> dict[str, Any]:
@@ -43,16 +48,18 @@ def _branch(spec: ActionSpec, *, refers: bool) -> dict[str, Any]:
     return {"action": {"const": spec.name}, "params": loosened(spec.input_schema, refers=refers)}
 
 
-def _answer(single: list[dict[str, Any]], calls: list[dict[str, Any]], skills: Sequence[str]) -> dict[str, Any]:
+def _answer(
+    single: list[dict[str, Any]], calls: list[dict[str, Any]], skills: Sequence[str], asks: bool
+) -> dict[str, Any]:
     """`single` are the calls that stand alone, `calls` those of steps in a plan."""
     done = _typed("DONE", {"message": TEXT, "achieved": {"type": "boolean"}}, ["message"])
-    ask = _typed("NEED_INPUT", {"question": TEXT, "choices": _TEXTS}, ["question"])
+    ask = [_typed("NEED_INPUT", {"question": TEXT, "choices": _TEXTS}, ["question"])] if asks else []
     one = [_typed("SINGLE_ACTION", {**call, "why": TEXT}, ["action", "params"]) for call in single]
-    steps = {"type": "array", "items": {"anyOf": [*map(_step, calls), *_waits()]}}
+    steps = {"type": "array", "items": {"anyOf": [*map(_step, calls), *_waits(asks)]}}
     words = {"on_complete": TEXT, "on_failure": TEXT}
     plan = _typed("MINI_PLAN", {"goal": TEXT, "steps": steps, **words}, ["goal", "steps"])
     skill = [_typed("SKILL", {"name": {"enum": list(skills)}}, ["name"])] if skills else []
-    return {"anyOf": [done, ask, *one, plan, *skill]}
+    return {"anyOf": [done, *ask, *one, plan, *skill]}
 
 
 def _typed(name: str, properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
@@ -65,7 +72,7 @@ def _step(call: dict[str, Any]) -> dict[str, Any]:
     return _object({"id": TEXT, "kind": {"const": "action"}, **call, **rest}, ["id", "action", "params"])
 
 
-def _waits() -> list[dict[str, Any]]:
+def _waits(asks: bool) -> list[dict[str, Any]]:
     params = {
         "wait_user": _object({"prompt": TEXT, "schema": {"type": "object"}}, ["prompt"]),
         "wait_event": _object({"kind": TEXT, "correlation": TEXT}, ["kind"]),
@@ -77,6 +84,7 @@ def _waits() -> list[dict[str, Any]]:
             ["id", "kind", "params"],
         )
         for kind, shape in params.items()
+        if asks or kind != "wait_user"
     ]
 
 

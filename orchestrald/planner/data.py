@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from orchestrald.core.redaction import Redaction
+from orchestrald.planner.glimpse import Allowance, Glimpse, beginning, glimpse
 
 _SOURCE = re.compile(r"[^A-Za-z0-9_. -]")
 
@@ -27,13 +28,24 @@ def marked(source: str, *texts: str) -> str:
 
 
 class Marking:
-    """`mark("steps", value)` is the value as data; `mark.clean(value)` is it without its secrets, still to be cut."""
+    """What hides secrets, and bounds what is looked at. Whoever composes a part of a prompt begins with `anew`, so that
+    the part depends on nothing that was composed before."""
 
     def __init__(self, redact: Redaction) -> None:
         self._redact = redact
+        self._left = Allowance()
+
+    def anew(self) -> "Marking":
+        return Marking(self._redact)
 
     def clean(self, value: Any) -> Any:
+        """A small value without its secrets, still to be cut."""
         return self._redact.deep(value)
 
-    def __call__(self, source: str, value: Any) -> str:
-        return marked(source, written(self.clean(value)))
+    def glimpse(self, value: Any, most: int) -> Glimpse:
+        """As much of any value as may be looked at, or all of it if it has at most `most` characters."""
+        return glimpse(value, most, self._left, self._redact)
+
+    def beginning(self, text: str, most: int) -> tuple[str, bool]:
+        """At most `most` characters of a text without its secrets, and whether that is all of it."""
+        return beginning(text, most, self._redact)

@@ -5,7 +5,7 @@ depends on the request and on earlier answers alone, so that after a restart the
 are written down. The model is believed nothing: what it proposes goes through the same check as anybody's plan.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from orchestrald.core.model import ActionSpec
@@ -13,7 +13,7 @@ from orchestrald.core.plan_shape import Problem
 from orchestrald.core.redaction import Redaction
 from orchestrald.errors import BadAnswer, ModelRefused, PlanError, PlannerUnavailable, PromptTooLong
 from orchestrald.models.base import Calls, Model, Prompt, Reply
-from orchestrald.planner.answer import Finished, Opens, Planned, read_answer
+from orchestrald.planner.answer import Finished, Opens, Planned, asking, misled, read_answer
 from orchestrald.planner.base import Done, Proposal, Request
 from orchestrald.planner.choose import choose
 from orchestrald.planner.data import Marking
@@ -23,6 +23,9 @@ from orchestrald.protocol.foreign_text import plain
 
 MOST_OPENED = 3
 """Skills whose body a model may read in one round."""
+
+_REFUSAL = 500
+"""Characters of the words with which a model declines."""
 
 
 class Catalog(Protocol):
@@ -127,18 +130,28 @@ class _Round:
     async def _judged(self, reply: Reply) -> _Verdict:
         """What the reply says, and all that is wrong with it. Raises ModelRefused."""
         if reply.finish == "refused":
-            raise ModelRefused(f"{self._planner.model.name} declined: {plain(reply.text, 500) or 'it gave no reason'}")
+            words, whole = self._planner.mark.beginning(reply.text, _REFUSAL)
+            why = plain(words) + ("" if whole else "…")
+            raise ModelRefused(f"{self._planner.model.name} declined: {why or 'it gave no reason'}")
         if reply.finish == "length":
             said = f"your answer was cut off at {reply.tokens.output} tokens: say it shorter"
             return _Verdict(None, (Problem("", "cut_off", said),))
         if not reply.text.strip():
             return _Verdict(None, (Problem("", "empty", "your answer was empty", "Answer with one JSON object."),))
         answer, problems = read_answer(reply.text, self._taken, [skill.name for skill in self._openable()])
+        request = self._request
+        if isinstance(answer, Finished):
+            problems += misled(answer.message, request.intent, request.observed.steps if request.observed else ())
         if not isinstance(answer, Planned):
-            return _Verdict(answer, tuple(problems))
+            return _Verdict(answer, self._clean(problems))
+        problems += asking(answer) if request.unattended else []
         places = {problem.path for problem in problems}
         more = [each for each in await self._checked(answer) if not _is_within(each.path, places)]
-        return _Verdict(answer, (*problems, *more), is_plan=not problems)
+        return _Verdict(answer, self._clean([*problems, *more]), is_plan=not problems)
+
+    def _clean(self, problems: Sequence[Problem]) -> tuple[Problem, ...]:
+        """They quote the model, and end up in the journal as well as in the next prompt."""
+        return tuple(Problem(*self._planner.mark.clean(problem)) for problem in problems)
 
     async def _checked(self, answer: Planned) -> list[Problem]:
         if self._request.check is None:

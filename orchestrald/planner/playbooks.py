@@ -23,6 +23,9 @@ from orchestrald.protocol.strict_yaml import NotStrictYaml, loads
 
 log = logging.getLogger("orchestrald.planner")
 
+MOST_SHOWN = 400
+"""Characters of an intent that are quoted, and looked at for what is nearest: it may be a whole document."""
+
 _HOLE = re.compile(r"\{([a-z_][a-z0-9_]*)\}")
 
 
@@ -111,16 +114,17 @@ class Playbooks:
 
     def _fitting(self, intent: str) -> tuple[Playbook, dict[str, str]]:
         fitting = [(book, found) for book, phrases in self._books.values() if (found := _match(phrases, intent))]
+        shown = intent if len(intent) <= MOST_SHOWN else f"{intent[:MOST_SHOWN]}…"
         if not fitting:
             raise NoPlaybook(
-                f"No playbook fits {intent!r}." if self._books else "There are no playbooks yet.",
+                f"No playbook fits {shown!r}." if self._books else "There are no playbooks yet.",
                 hint="Say one of the nearest phrases, or hand over a plan.",
-                data={"nearest": self._nearest(intent)},
+                data={"nearest": self._nearest(shown)},
             )
         if len(fitting) > 1:
             names = " and ".join(book.name for book, _ in fitting)
             nearest = [{"phrase": book.phrases[0], "says": book.description} for book, _ in fitting]
-            raise NoPlaybook(f"More than one playbook fits {intent!r}: {names}.", data={"nearest": nearest})
+            raise NoPlaybook(f"More than one playbook fits {shown!r}: {names}.", data={"nearest": nearest})
         return fitting[0]
 
     def _nearest(self, intent: str) -> list[dict[str, str]]:

@@ -20,18 +20,19 @@ from orchestrald.planner.contract import MAX_BYTES, contract
 from orchestrald.planner.data import Marking, marked, written
 from orchestrald.planner.rules import RULES
 from orchestrald.planner.skills import Skill
-from orchestrald.planner.window import Part, divide, fit, shortened
+from orchestrald.planner.window import Part, clipped, divide, fit, shortened
 
 CATALOG_SHARE = 0.4
 _SHAPE_SHARE = 0.12
 _USER_SHARE = 0.75
 """Of what catalog and shape leave. The rest is for an answer that goes back with its faults."""
 
-
 _WORKSPACE = 150
 _PROBLEM = 200
 _LEAST = 100
-"""Tokens: of a folder's path, of one problem, and of the room for the intent and all that led to it."""
+_CUT_NOTE = 20
+"""Tokens: of a folder's path, of one problem, of the room for the intent and all that led to it, and of the words that
+say how much of an answer is left."""
 
 
 class Complaint(NamedTuple):
@@ -60,13 +61,15 @@ def catalog_room(window: int) -> int:
 
 def compose(about: About, window: int, mark: Marking) -> Prompt:
     """The prompt, whose messages, shape and answer together fit into the window. Raises PromptTooLong."""
+    mark = mark.anew()
     answer, room = divide(window, RULES)
     catalog = cards(about.actions, catalog_room(window), mark)
     names = [skill.name for skill in about.skills]
     # What an endpoint enforces takes up little room where it counts at all; what it must be told in words does.
     refers = bool(about.request.observed or about.request.kept)
-    shape = mark.clean(contract(catalog.shown, names, min(MAX_BYTES, 2 * window), refers=refers))
-    outline = mark.clean(contract(catalog.shown, names, min(MAX_BYTES, int(room * _SHAPE_SHARE) * 3)))
+    asks = not about.request.unattended
+    shape = mark.clean(contract(catalog.shown, names, min(MAX_BYTES, 2 * window), refers=refers, asks=asks))
+    outline = mark.clean(contract(catalog.shown, names, min(MAX_BYTES, int(room * _SHAPE_SHARE) * 3), asks=asks))
     head = [RULES, catalog.text]
     if catalog.left_out:
         head.append(f"{catalog.left_out} more actions are left out, for want of room.")
@@ -88,8 +91,10 @@ def _user(about: About, room: int, mark: Marking) -> str:
     if request.now:
         head += f"\nnow: {datetime.fromtimestamp(request.now / 1_000_000, UTC):%Y-%m-%dT%H:%M:%SZ, a %A}"
     if request.workspace:
-        folder = shortened(mark.clean(request.workspace), _WORKSPACE)[0]
-        head += f"\nThe folder that steps may see:\n{mark('workspace', folder)}"
+        folder = written(shortened(request.workspace, _WORKSPACE, mark)[0])
+        head += f"\nThe folder that steps may see:\n{marked('workspace', folder)}"
+    if request.unattended:
+        head += "\nNobody is there to be asked: do not answer NEED_INPUT."
     replaced = told.failed(request, mark)
     room -= estimate(f"{head}\n\n{replaced}\n\n\n\n\n\n\n\n\n\n")
     if room < _LEAST:
@@ -99,10 +104,10 @@ def _user(about: About, room: int, mark: Marking) -> str:
         [
             Part(0.3, lambda room: _intent(request.intent, room, mark)),
             Part(0.3, told.observed(request, mark)),
-            Part(0.2, told.opened(about.opened)),
+            Part(0.2, told.opened(about.opened, mark)),
             Part(0.08, told.dialogue(request.dialogue, mark)),
             Part(0.04, told.kept(request.kept, mark)),
-            Part(0.08, told.skills(about.skills, about.more_skills)),
+            Part(0.08, told.skills(about.skills, about.more_skills, mark)),
         ],
     )
     return "\n\n".join(part for part in (head, skills, opened, kept, said, seen, replaced, intent) if part)
@@ -110,17 +115,18 @@ def _user(about: About, room: int, mark: Marking) -> str:
 
 def _intent(intent: str, room: int, mark: Marking) -> str:
     head = "# The intent"
-    text, cut = shortened(mark.clean(intent), max(room - estimate(f"{head}\n<intent>\n</intent>\n") - 20, 20))
+    text, cut = shortened(intent, max(room - estimate(f"{head}\n<intent>\n</intent>\n") - 20, 20), mark)
     note = f"\n(shortened to {cut})" if cut else ""
     return f"{head}\n<intent>\n{written(text)}\n</intent>{note}"
 
 
 def _complaint(complaint: Complaint, room: int, mark: Marking) -> Sequence[Message]:
+    mark = mark.anew()
     head = "That answer cannot be used. Mend all of this, and give the whole answer again:"
     left = int(room * 0.6) - estimate(f"{head}\n{marked('problems')}\n9999 more problems are left out.\n")
     lines: list[str] = []
     for problem in complaint.problems:
-        line = written(shortened(mark.clean(problem.to_json()), _PROBLEM)[0])
+        line = written(shortened(problem.to_json(), _PROBLEM, mark)[0])
         left -= estimate(line + "\n")
         if left < 0 and lines:
             break
@@ -128,11 +134,14 @@ def _complaint(complaint: Complaint, room: int, mark: Marking) -> Sequence[Messa
     missing = len(complaint.problems) - len(lines)
     more = [f"{missing} more problems are left out."] if missing else []
     words = "\n".join([head, marked("problems", *lines), *more])
-    return Message("assistant", _again(mark.clean(complaint.answer), room - estimate(words))), Message("user", words)
+    return Message("assistant", _again(complaint.answer, room - estimate(words), mark)), Message("user", words)
 
 
-def _again(answer: str, room: int) -> str:
+def _again(answer: str, room: int, mark: Marking) -> str:
     """The model's own words, or as much of them as there is room for. Endpoints refuse a message without any."""
-    kept = answer.encode("utf-8", "replace")[: max(room, 0) * 3].decode("utf-8", "ignore")
-    note = "" if len(kept) == len(answer) else f"… ({len(kept)} of {len(answer)} characters)"
-    return (kept + note).strip() or "(nothing)"
+    text, whole = mark.beginning(answer, max(room, 0) * 4)
+    kept = clipped(text, room)
+    if not whole or len(kept) < len(text):
+        kept = clipped(text, room - _CUT_NOTE)
+        kept += f"… ({len(kept)} of {len(answer)} characters)"
+    return kept.strip() or "(nothing)"

@@ -15,6 +15,8 @@ _WORD = re.compile(r"[^\W_]+")
 _SATURATION = 1.2
 _LENGTH = 0.75
 _NAME = 3
+_QUERY = 30_000
+"""Characters of a query that count. An intent may be megabytes."""
 
 
 def words(text: str) -> list[str]:
@@ -27,7 +29,7 @@ def rank(described: Mapping[str, str], query: str) -> list[str]:
     """All names, the likeliest first. What shares no word with the query comes last, by name."""
     counts = {name: _counted(name, text) for name, text in described.items()}
     average = sum(count.total() for count in counts.values()) / max(len(counts), 1) or 1.0
-    asked = sorted(set(words(query)))
+    asked = sorted(set(words(query[:_QUERY])))
     holding = {word: sum(word in count for count in counts.values()) for word in asked}
     weight = {word: math.log(1 + (len(counts) - n + 0.5) / (n + 0.5)) for word, n in holding.items() if n}
 

@@ -2,7 +2,8 @@
 
 A skill is a folder with a SKILL.md: YAML between two lines of `---`, with a name and a description, and then the body
 in any words. A planner is told names and descriptions, and a body when it asks for it. They are the operator's own
-words, hence not marked as data. What cannot be used is named and left out; nothing is raised.
+words, hence not marked as data, though secrets in them are hidden. What cannot be used is named and left out; nothing
+is raised.
 """
 
 import logging
@@ -77,9 +78,6 @@ class Skills:
 
     def __len__(self) -> int:
         return len(self._skills)
-
-    def get(self, name: str) -> Skill | None:
-        return self._skills.get(name)
 
     def listed(self, query: str) -> list[Skill]:
         """Those that a planner is told of, the likeliest first."""

@@ -14,21 +14,24 @@ from orchestrald.models.base import estimate
 from orchestrald.planner.base import Kept, Request
 from orchestrald.planner.data import Marking, marked, written
 from orchestrald.planner.skills import Skill
-from orchestrald.planner.window import newest, shortened
+from orchestrald.planner.window import clipped, newest, shortened
 
 _FAILURE = 150
 """Tokens of what a step failed of."""
 _AT_ONCE = 4
-"""A step may take this part of the room that is left, or one of the newest would leave nothing for the others."""
+_MOST_STEPS = 300
+"""A step may take this part of the room that is left, or one of the newest would leave nothing for the others; and no
+more steps are told, however large the window is."""
 
 
-def dialogue(said: Sequence[Message], mark: Marking) -> Callable[[int], str]:
+def dialogue(said: Sequence[Message], marking: Marking) -> Callable[[int], str]:
     def make(room: int) -> str:
         if not said:
             return ""
+        mark = marking.anew()
         head = "# What was said before, oldest first"
         room -= estimate(f"{head}\n{_earlier(len(said))}\n{marked('dialogue')}\n")
-        lines = newest([_message(message, room // 3, mark) for message in said], room)
+        lines = newest((_message(message, room // 3, mark) for message in reversed(said)), room)
         left_out = len(said) - len(lines)
         return "\n".join(
             [head, *([_earlier(left_out)] if left_out else []), *([marked("dialogue", *lines)] if lines else [])]
@@ -42,12 +45,13 @@ def _earlier(number: int) -> str:
 
 
 def _message(message: Message, room: int, mark: Marking) -> str:
-    text, cut = shortened(mark.clean(message.text), max(room, 20))
+    text, cut = shortened(message.text, max(room, 20), mark)
     return written({"from": message.role, "text": text, **({"shortened": f"to {cut}"} if cut else {})})
 
 
-def skills(listed: Sequence[Skill], more: int) -> Callable[[int], str]:
-    """`listed` are the likeliest first; `more` is how many there are besides."""
+def skills(listed: Sequence[Skill], more: int, mark: Marking) -> Callable[[int], str]:
+    """`listed` are the likeliest first; `more` is how many there are besides. They are the operator's words: not marked
+    as data, but a secret in them stays here as well."""
 
     def make(room: int) -> str:
         if not listed:
@@ -56,7 +60,7 @@ def skills(listed: Sequence[Skill], more: int) -> Callable[[int], str]:
         room -= estimate(f"{head}\n999 more are not listed.\n")
         kept: list[str] = []
         for skill in listed:
-            line = f"- {skill.name}: {skill.description}"
+            line = f"- {mark.clean(skill.name)}: {mark.clean(skill.description)}"
             room -= estimate(line + "\n")
             if room < 0:
                 break
@@ -67,12 +71,12 @@ def skills(listed: Sequence[Skill], more: int) -> Callable[[int], str]:
     return make
 
 
-def opened(bodies: Sequence[Skill]) -> Callable[[int], str]:
+def opened(bodies: Sequence[Skill], mark: Marking) -> Callable[[int], str]:
     def make(room: int) -> str:
         texts = []
         for number, skill in enumerate(bodies):
             share = room // (len(bodies) - number)
-            text = _opened(skill, share)
+            text = _opened(skill, share, mark)
             room -= estimate(text + "\n\n")
             texts.append(text)
         return "\n\n".join(texts)
@@ -80,13 +84,13 @@ def opened(bodies: Sequence[Skill]) -> Callable[[int], str]:
     return make
 
 
-def _opened(skill: Skill, room: int) -> str:
-    head = f"# The skill {skill.name}"
-    whole = f"{head}\n{skill.body}"
+def _opened(skill: Skill, room: int, mark: Marking) -> str:
+    head, body = f"# The skill {mark.clean(skill.name)}", mark.clean(skill.body)
+    whole = f"{head}\n{body}"
     if estimate(whole) <= room:
         return whole
-    note = f"(shortened to 99999 of {len(skill.body)} characters)"
-    kept = skill.body.encode()[: max(3 * (room - estimate(f"{head}\n\n{note}")), 0)].decode("utf-8", "ignore")
+    note = f"(shortened to 99999 of {len(body)} characters)"
+    kept = clipped(body, room - estimate(f"{head}\n\n{note}"))
     return f"{head}\n{kept}\n{note.replace('99999', str(len(kept)))}"
 
 
@@ -136,9 +140,13 @@ def _around(seen: Observed, mark: Marking) -> list[str]:
     texts = [
         ("It was for this goal:", "goal", seen.goal),
         ("All this began with another intent:", "first intent", seen.first),
-        ("Later, and not now, it is the turn of:", "later intents", list(seen.joined)),
+        ("These came in since, and are to be dealt with as well:", "later intents", list(seen.joined)),
     ]
-    return [f"{words}\n{mark(source, shortened(mark.clean(said), 100)[0])}" for words, source, said in texts if said]
+    return [f"{words}\n{_short(source, said, 100, mark)}" for words, source, said in texts if said]
+
+
+def _short(source: str, said: Any, room: int, mark: Marking) -> str:
+    return marked(source, written(shortened(said, room, mark)[0]))
 
 
 def _steps(steps: Sequence[Seen], room: int, mark: Marking) -> list[str]:
@@ -148,8 +156,9 @@ def _steps(steps: Sequence[Seen], room: int, mark: Marking) -> list[str]:
     order = sorted(range(len(steps)), key=lambda i: (steps[i].replaced, steps[i].failure is None, -i))
     lines: dict[int, str] = {}
     notes: dict[int, str] = {}
-    for place, i in enumerate(order):
-        line, note = _line(steps[i], room // min(len(order) - place, _AT_ONCE), mark)
+    outputs = mark.anew()  # or large ones would leave nothing for a failure
+    for place, i in enumerate(order[:_MOST_STEPS]):
+        line, note = _line(steps[i], room // min(len(order) - place, _AT_ONCE), mark, outputs)
         cost = estimate(f"{line}\n{note}\n")
         if cost > room:
             break
@@ -164,23 +173,23 @@ def _steps(steps: Sequence[Seen], room: int, mark: Marking) -> list[str]:
     return told
 
 
-def _line(step: Seen, room: int, mark: Marking) -> tuple[str, str]:
-    about: dict[str, Any] = {"id": step.id, "does": step.does, "state": step.state}
+def _line(step: Seen, room: int, mark: Marking, outputs: Marking) -> tuple[str, str]:
+    about: dict[str, Any] = mark.clean({"id": step.id, "does": step.does, "state": step.state})
     if step.of:
         about["items"] = f"{step.done} of {step.of} succeeded"
     if step.replaced:
         about["replaced"] = True
     if step.reason:
-        about["reason"] = shortened(mark.clean(step.reason), 60)[0]
+        about["reason"] = shortened(step.reason, 60, mark)[0]
     if step.failure:
-        about["failure"] = shortened(mark.clean(step.failure), _FAILURE)[0]
+        about["failure"] = shortened(step.failure, _FAILURE, mark)[0]
     if step.stored:
         about["output"] = f"{step.stored} bytes, not shown; a reference can use them"
     if step.output is None or step.stored:
         return written(about), ""
     left = room - estimate(written(about)) - 40  # for the key and the note
-    output, cut = shortened(mark.clean(step.output), max(left, 12))
-    note = f"The output of {step.id} is shortened to {cut}; a reference has all of it." if cut else ""
+    output, cut = shortened(step.output, max(left, 12), outputs)
+    note = f"The output of {about['id']} is shortened to {cut}; a reference has all of it." if cut else ""
     return written({**about, "output": output}), note
 
 
@@ -190,19 +199,20 @@ def failed(request: Request, mark: Marking) -> str:
         return ""
     steps = request.observed.steps if request.observed else ()
     stays = [step.id for step in steps if step.state == "succeeded" and not step.replaced]
-    why = shortened(mark.clean(request.failure or {}), _FAILURE)[0]
     lines = [
-        f"# What is to be replaced: the step {request.failed_step}, which failed of",
-        mark("failure", why),
-        f"These steps wait for it, and go with it: {_named(request.replaces)}."
+        f"# What is to be replaced: the step {mark.clean(request.failed_step)}, which failed of",
+        _short("failure", request.failure or {}, _FAILURE, mark),
+        f"These steps wait for it, and go with it: {_named(request.replaces, mark)}."
         if request.replaces
         else "No other step waits for it.",
         "Answer with the steps that shall take their place, by SINGLE_ACTION or MINI_PLAN. Try another way.",
-        f"What succeeded stays, and they may refer to it: {_named(stays)}." if stays else "Nothing succeeded so far.",
+        f"What succeeded stays, and they may refer to it: {_named(stays, mark)}."
+        if stays
+        else "Nothing succeeded so far.",
         "DONE means: leave it at that; with achieved false: give up.",
     ]
     return "\n".join(lines)
 
 
-def _named(ids: Sequence[str], most: int = 10) -> str:
-    return ", ".join(ids[:most]) + (f" and {len(ids) - most} more" if len(ids) > most else "")
+def _named(ids: Sequence[str], mark: Marking, most: int = 10) -> str:
+    return ", ".join(mark.clean(ids[:most])) + (f" and {len(ids) - most} more" if len(ids) > most else "")

@@ -4,12 +4,14 @@ Everything here counts in tokens as `models.base.estimate` does, which is rather
 in the same place: a prompt must be the same after a restart.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 from typing import Any, NamedTuple
 
 from orchestrald.errors import PromptTooLong
 from orchestrald.models.base import estimate
-from orchestrald.planner.data import written
+from orchestrald.planner.data import Marking, written
+from orchestrald.planner.glimpse import CutDict, CutList, CutText, size
 
 LONGEST_ANSWER = 4096
 
@@ -18,6 +20,10 @@ _SPARE = 64
 
 _CUTS = ((4000, 200), (1500, 80), (600, 40), (250, 20), (100, 10), (40, 5), (20, 2))
 """Characters of a text and items of a list or object that are kept, from the mildest cut to the harshest."""
+
+
+_MOST_IN_A_TOKEN = 4
+"""Characters: what has more of them cannot fit."""
 
 
 class Part(NamedTuple):
@@ -55,10 +61,10 @@ def fit(room: int, parts: Sequence[Part]) -> list[str]:
     return texts
 
 
-def newest(texts: Sequence[str], room: int) -> list[str]:
-    """As many of the last texts as fit, one a line, in their order."""
+def newest(texts: Iterable[str], room: int) -> list[str]:
+    """As many of the texts, which come newest first, as fit, one a line; the oldest first."""
     kept: list[str] = []
-    for text in reversed(texts):
+    for text in texts:
         room -= estimate(text + "\n")
         if room < 0:
             break
@@ -66,31 +72,44 @@ def newest(texts: Sequence[str], room: int) -> list[str]:
     return kept[::-1]
 
 
-def shortened(value: Any, room: int) -> tuple[Any, str]:
-    """The value, cut until its JSON fits, and how much of it is left: `300 of 9000 characters`; empty: all of it.
+def clipped(text: str, room: int) -> str:
+    """The beginning of the text that fits."""
+    while text and (cost := estimate(text)) > room:
+        text = text[: max(min(len(text) * room // cost, len(text) - 1), 0)]
+    return text
+
+
+def shortened(value: Any, room: int, mark: Marking) -> tuple[Any, str]:
+    """The value without its secrets, cut until its JSON fits, and how much of it is left: `300 of 9000 characters`;
+    empty: all of it. Takes a bounded time, whatever the value is.
 
     Texts lose their end, lists and objects their last items, and say so where they were cut.
     """
-    whole = written(value)
-    if estimate(whole) <= room:
-        return value, ""
+    seen = mark.glimpse(value, _MOST_IN_A_TOKEN * room)
+    if seen.whole and estimate(written(seen.value)) <= room:
+        return seen.value, ""
+    whole = f"{'' if seen.counted else 'more than '}{seen.size} characters"
     for characters, items in _CUTS:
-        cut = _cut(value, characters, items)
-        if estimate(text := written(cut)) <= room:
-            return cut, f"{len(text)} of {len(whole)} characters"
-    head = whole[: max(room, 0)]  # a character may take three bytes, and a quote an escape
+        cut = _cut(seen.value, characters, items)
+        if estimate(written(cut)) <= room:
+            return cut, f"{size(cut)} of {whole}"
+    head = written(seen.value)[: max(room, 0)]  # a character may take three bytes, and a quote an escape
     while head and estimate(written(head)) > room:
         head = head[: len(head) // 2]
-    return head, f"{len(head)} of {len(whole)} characters"
+    return head, f"{len(head)} of {whole}"
 
 
 def _cut(value: Any, characters: int, items: int) -> Any:
     if isinstance(value, str):
-        return value if len(value) <= characters else f"{value[:characters]}… ({characters} of {len(value)} characters)"
-    if isinstance(value, list | tuple):
-        kept = [_cut(item, characters, items) for item in value[:items]]
-        return [*kept, f"… ({items} of {len(value)} items)"] if len(value) > items else kept
+        whole = value.of if isinstance(value, CutText) else len(value)
+        kept = value[:characters]
+        return f"{kept}… ({len(kept)} of {whole} characters)" if len(kept) < whole else value
+    if isinstance(value, list):
+        whole = value.of if isinstance(value, CutList) else len(value)
+        some = [_cut(item, characters, items) for item in value[:items]]
+        return [*some, f"… ({len(some)} of {whole} items)"] if len(some) < whole else some
     if isinstance(value, dict):
-        some = {key: _cut(inner, characters, items) for key, inner in list(value.items())[:items]}
-        return {**some, "…": f"{items} of {len(value)} keys"} if len(value) > items else some
+        whole = value.of if isinstance(value, CutDict) else len(value)
+        named = {key: _cut(inner, characters, items) for key, inner in islice(value.items(), items)}
+        return {**named, "…": f"{len(named)} of {whole} keys"} if len(named) < whole else named
     return value

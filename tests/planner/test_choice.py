@@ -80,7 +80,7 @@ async def test_without_a_model_playbooks_go_on_working_and_the_hint_says_how_to_
         await choice.propose(Request(OTHER))
     assert raised.value.data["nearest"]
     assert raised.value.advice == (
-        "Say one of the phrases in data.nearest, or hand over a plan. Or have a model plan: set OPENAI_API_KEY, or a "
+        "Say one of the nearest phrases, or hand over a plan. Or have a model plan: set OPENAI_API_KEY, or a "
         "backend in the section `providers` of /etc/orchestral.yaml."
     )
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from typing import Any
 
 import pytest
@@ -10,13 +11,13 @@ from orchestrald.core.dialogue import Message
 from orchestrald.core.model import ActionSpec
 from orchestrald.core.observation import Observed, Seen
 from orchestrald.core.redaction import Redaction
-from orchestrald.models.base import Prompt, Reply, Tokens
-from orchestrald.planner.catalog import cards
+from orchestrald.models.base import Hear, Model, Prompt, Reply, Tokens
+from orchestrald.planner.catalog import DETAILS, Detail, cards, line
 from orchestrald.planner.data import Marking
 from orchestrald.planner.llm import Settings
 from orchestrald.planner.ranking import rank, words
 from planner.bench import FEW, Bench
-from support.scripted_model import size
+from support.scripted_model import ScriptedCalls, size
 
 DONE = {"type": "DONE", "message": "Done."}
 INPUT = {
@@ -138,3 +139,69 @@ def test_one_card_that_is_too_long_keeps_no_other_out():
     assert [spec.name for spec in made.shown] == sorted(FEW)
     assert made.left_out == 1
     json.loads(made.text.split("\n")[1])
+
+
+@pytest.mark.parametrize("before", range(25, 41))
+def test_a_description_loses_its_secrets_before_it_is_cut(before: int):
+    known = "correct-horse-battery"
+    about = "x" * before + known + " and more of it" * 40
+    shape = {
+        "type": "object",
+        "properties": {"a": {"type": "string", "description": about, "default": about}, "b": {"enum": [about]}},
+    }
+    mark = Marking(Redaction([known]))
+    for detail in (*DETAILS, Detail(40, 40, True)):
+        told = line(ActionSpec("act", about, shape, shape), mark, detail)
+        assert known[:3] not in told
+
+
+async def test_a_description_that_is_chosen_by_loses_its_secrets_before_it_is_cut(bench: Bench):
+    known = "correct-horse-battery"
+    bench.redact = Redaction([known])
+    bench.catalog = {f"a{i}": ActionSpec(f"a{i}", "x" * (55 + i) + known + " more" * 20) for i in range(31)}
+    said = await bench.ask([{"actions": ["a1"]}, DONE])
+    assert said.calls.purposes == ["select", "plan"]
+    assert not any("xcor" in message.text for prompt in said.model.prompts for message in prompt.messages)
+
+
+async def test_an_intent_of_megabytes_chooses_by_its_beginning(bench: Bench):
+    bench.catalog = THOUSAND
+    began = time.process_time()
+    said = await bench.ask(["", DONE], "pay invoice number 40 " + "Picture " * 2_000_000)
+    assert time.process_time() - began < 1, "with every word of it, it takes two seconds"
+    assert "invoice.do_40" in shown(said.model.prompts[1])
+    assert rank({"a": "x", "b": "late"}, "x " * 100_000 + "late") == ["a", "b"]
+    said = await bench.ask(["", DONE], "go on " * 10_000, dialogue=(Message(1, 1, "user", "picture number 7"),))
+    assert "picture" in shown(said.model.prompts[1])[0], "a long intent leaves room for what was said last"
+
+
+class ByPurpose(ScriptedCalls):
+    """Matches what is written down as the engine does: the n-th answer to a purpose is that of its n-th question."""
+
+    def __init__(self, stored: dict[str, list[Reply]]) -> None:
+        super().__init__()
+        self.stored = stored
+
+    async def ask(self, purpose: str, model: Model, prompt: Prompt, hear: Hear | None = None) -> Reply:
+        self._answered = [self.stored[purpose].pop(0)] if self.stored.get(purpose) else []
+        return await super().ask(purpose, model, prompt, hear)
+
+
+async def test_after_a_restart_a_choice_is_asked_for_only_where_it_is_needed_and_no_plan_is_taken_for_one(bench: Bench):
+    single = {"type": "SINGLE_ACTION", "action": "invoice.do_0", "params": {}}
+    bench.catalog = THOUSAND
+    first = await bench.ask([{"actions": ["invoice.do_0"]}, "no", single])
+    assert first.calls.purposes == ["select", "plan", "repair"]
+
+    def stored() -> dict[str, list[Reply]]:
+        return {purpose: [reply] for purpose, reply in zip(first.calls.purposes, first.calls.replies, strict=True)}
+
+    bench.catalog = {"invoice.do_0": THOUSAND["invoice.do_0"]}
+    fewer = await bench.ask([], calls=(calls := ByPurpose(stored())))
+    assert fewer.result == first.result and calls.purposes == ["plan", "repair"]
+
+    bench.catalog = THOUSAND
+    without = {purpose: replies for purpose, replies in stored().items() if purpose != "select"}
+    more = await bench.ask([{"actions": []}], calls=(calls := ByPurpose(without)))
+    assert more.result == first.result and calls.purposes == ["select", "plan", "repair"]
+    assert len(more.model.prompts) == 1

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from orchestrald.core.observation import Observed, Seen
+from orchestrald.core.redaction import Redaction
 from orchestrald.errors import BadAnswer, ModelRefused, ModelUnavailable, PlanError, PlannerUnavailable, PromptTooLong
 from orchestrald.models.base import Prompt, Reply, Tokens
 from orchestrald.planner.base import Done, Proposal
@@ -242,3 +243,109 @@ async def test_a_round_that_is_begun_again_asks_the_same_and_goes_on_where_it_wa
         assert again.result == whole.result
         assert again.calls.purposes == whole.calls.purposes
         assert again.model.prompts == whole.model.prompts[finished:]
+
+
+async def test_what_a_model_says_in_an_error_has_no_secrets(bench: Bench):
+    known = "correct-horse-battery"
+    bench.redact = Redaction([known])
+    for before in range(470, 500):
+        with pytest.raises(ModelRefused) as refused:
+            await bench.ask([Reply("x" * before + known + "y" * 900, Tokens(), "refused")])
+        assert "cor" not in refused.value.message
+    with pytest.raises(PlanError) as faults:
+        await bench.ask([{"type": known}, {"type": "DONE", "message": "x", known: 1}, {"type": "SKILL", known: 1}])
+    with pytest.raises(PlanError) as plan:
+        await bench.ask([{"type": "SINGLE_ACTION", "action": known, "params": {}}] * 3)
+    assert known not in json.dumps([faults.value.data, plan.value.data])
+    assert "[redacted]" in json.dumps(plan.value.data)
+
+
+RESULTS = Observed(
+    (
+        Seen("read", "file_read", "succeeded", {"content": "hello", "lines": [{"text": "a"}], "none": None}),
+        Seen("big", "file_read", "succeeded", stored=9_000_000),
+        Seen("no", "file_read", "skipped", reason="condition"),
+        Seen("bad", "file_read", "failed", failure={"code": "x", "message": "y"}),
+        Seen("soon", "file_read", "running"),
+        Seen("old", "file_read", "superseded", {"content": "x"}, replaced=True),
+    )
+)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "{{read.content}} and {{read}}, {{read.lines[0].text}}, {{ read.none }}",
+        "{{big.anything[3]}}",
+        "{{no.content}}, {{soon.content}}",
+        "{{memory.thread.x}}, {{intent}}",
+        "{{{{nobody.x}}}}",
+        "{% if x %} {{}} {{ a + b }}",
+        "{{nobody.x}} and {{ a + b }}",
+        "{nobody}",
+    ],
+)
+async def test_closing_words_may_refer_to_what_there_is(bench: Bench, message: str):
+    said = await bench.ask([{"type": "DONE", "message": message}], observed=RESULTS)
+    assert said.result.text == message  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("message", "observed", "problems"),
+    [
+        ("{{reed.content}}", RESULTS, [("unknown_step", "there is no step 'reed'", "Did you mean read")]),
+        ("{{old.content}}", RESULTS, [("unknown_step", "there is no step 'old'", "")]),
+        ("{{error.message}}", RESULTS, [("unknown_step", "there is no step 'error'", "")]),
+        (
+            "{{read.contents}}",
+            RESULTS,
+            [("unknown_output", "{{read.contents}} leads to no value", "Did you mean content")],
+        ),
+        ("{{read.lines[1].text}}", RESULTS, [("unknown_output", "{{read.lines[1].text}} leads to no value", "")]),
+        ("{{bad.content}}", RESULTS, [("unknown_output", "the step 'bad' is failed and left no output", "")]),
+        ("{{intent.x}}", RESULTS, [("unknown_output", "{{intent.x}} leads to no value", "")]),
+        (
+            "{{a.b}} {{read.content}} {{c}} {{a.b}}",
+            RESULTS,
+            [("unknown_step", "there is no step 'a'", ""), ("unknown_step", "there is no step 'c'", "")],
+        ),
+        ("{{read.content}}", None, [("unknown_step", "there is no step 'read'", "Say it in plain words.")]),
+    ],
+)
+async def test_closing_words_that_refer_to_nothing_go_back(
+    bench: Bench, message: str, observed: Observed | None, problems: list[tuple[str, str, str]]
+):
+    said = await bench.ask([{"type": "DONE", "message": message}, DONE], observed=observed)
+    told = complaints(said.model.prompts[1])
+    assert [(each["path"], each["code"], each["message"]) for each in told] == [
+        ("message", code, words) for code, words, _ in problems
+    ]
+    for each, (_, _, hint) in zip(told, problems, strict=True):
+        assert each.get("hint", "").startswith(hint)
+
+
+async def test_faults_of_closing_words_go_back_with_the_others_and_quote_no_output(bench: Bench):
+    output = {"text": "x" * 10 + "correct-horse-battery"}
+    answer = {"type": "DONE", "message": "{{s.text.deeper}}", "achieved": 1, "why": "x"}
+    said = await bench.ask([answer, DONE], observed=Observed((Seen("s", "a", "succeeded", output),)))
+    assert [each["path"] for each in complaints(said.model.prompts[1])] == ["achieved", "why", "message"]
+    assert "xxx" not in said.model.prompts[1].messages[-1].text
+
+
+async def test_where_nobody_is_there_a_question_goes_back(bench: Bench):
+    question = {"type": "NEED_INPUT", "question": "Which?"}
+    wait = {"id": "q", "kind": "wait_user", "params": {"prompt": "Which?"}}
+    short = {"id": "r", "action": "wait_user", "params": {"prompt": "Which?"}}
+    cases: list[tuple[dict[str, Any], list[str]]] = [
+        (question, ["type"]),
+        (
+            {"type": "MINI_PLAN", "goal": "g", "steps": [COPY["steps"][0], wait, short]},
+            ["steps[1].kind", "steps[2].action"],
+        ),  # type: ignore[index]
+        ({"type": "SINGLE_ACTION", "action": "wait_user", "params": {"prompt": "Which?"}}, ["action"]),
+    ]
+    for answer, paths in cases:
+        said = await bench.ask([answer, DONE], unattended=True)
+        told = complaints(said.model.prompts[1])
+        assert [(each["path"], each["code"]) for each in told] == [(path, "unattended") for path in paths]
+        assert isinstance((await bench.ask([answer])).result, Proposal)

@@ -228,7 +228,7 @@ VALUES = st.recursive(
 @settings(max_examples=50, deadline=None)
 @given(VALUES, st.integers(12, 200))
 def test_a_value_is_cut_to_its_room_or_left_alone(value: Any, room: int):
-    cut, left = shortened(value, room)
+    cut, left = shortened(value, room, MARK)
     whole = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     if left:
         assert estimate(json.dumps(cut, ensure_ascii=False, separators=(",", ":"))) <= room + 1
@@ -246,3 +246,13 @@ def test_what_was_kept_is_told_as_far_as_there_is_room_and_the_rest_is_counted()
 
 def test_the_present_moment_is_told_with_the_name_of_its_day():
     assert "now: 2026-11-27T10:00:00Z, a Friday" in asked(Request("x", now=1_795_773_600_000_000))
+
+
+def test_where_nobody_is_there_to_be_asked_it_is_said_and_the_shape_has_no_question():
+    words = "Nobody is there to be asked: do not answer NEED_INPUT."
+    attended, alone = (compose(About(Request("x", unattended=each), ACTIONS), 32_000, MARK) for each in (False, True))
+    assert words not in text(attended) and words in alone.messages[1].text
+    assert attended.messages[0] == alone.messages[0]
+    for shape in (alone.shape, alone.outline):
+        assert "NEED_INPUT" not in json.dumps(shape) and "wait_user" not in json.dumps(shape)
+    assert "NEED_INPUT" in json.dumps(attended.shape) and "wait_user" in json.dumps(attended.shape)

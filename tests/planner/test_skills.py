@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrald.core.redaction import Redaction
 from orchestrald.errors import BadAnswer
 from orchestrald.planner.skills import MAX_BYTES, MAX_SKILLS, BadSkill, Skills, read
 from planner.bench import Bench
@@ -33,15 +34,14 @@ def loaded(*folders: Path) -> Skills:
 
 def test_a_skill_has_a_name_a_description_and_a_body(tmp_path: Path):
     put(tmp_path, "deploy", DEPLOY)
-    found = loaded(tmp_path).get("deploy")
-    assert found == ("deploy", "How we deploy, step by step.", "First build, then copy.")
+    assert loaded(tmp_path).listed("") == [("deploy", "How we deploy, step by step.", "First build, then copy.")]
 
 
 def test_a_later_folder_replaces_what_an_earlier_one_says(tmp_path: Path):
     put(tmp_path / "ours", "deploy", DEPLOY)
     put(tmp_path / "theirs", "deploy", skill("deploy", "Mine."))
-    found = loaded(tmp_path / "ours", tmp_path / "theirs").get("deploy")
-    assert found is not None and found.description == "Mine."
+    found = loaded(tmp_path / "ours", tmp_path / "theirs").listed("")
+    assert [each.description for each in found] == ["Mine."]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_broken_huge_and_foreign_files_are_named_and_the_others_stay(tmp_path: P
         "linked": "it is a link that leads out of its folder",
         "odd": "it is not a file",
     }
-    assert len(skills) == 1 and skills.get("deploy")
+    assert [each.name for each in skills.listed("")] == ["deploy"]
 
 
 def test_more_skills_than_the_limit_are_left_out_and_that_is_said(tmp_path: Path):
@@ -149,3 +149,14 @@ async def test_of_many_skills_the_likeliest_are_listed_and_a_long_body_is_cut_to
     assert "21 more are not listed." in before
     assert re.search(r"y{100,}\n\(shortened to \d+ of 60000 characters\)", after)
     assert all(size(prompt) <= 8192 for prompt in said.model.prompts)
+
+
+async def test_a_secret_in_a_skill_stays_here(bench: Bench, tmp_path: Path):
+    known = "correct-horse-battery"
+    bench.redact, bench.window = Redaction([known]), 8192
+    put(tmp_path, "deploy", skill("deploy", f"Deploy with {known}.", f"Use {known}. " * 2000))
+    bench.skills = loaded(tmp_path)
+    said = await bench.ask([{"type": "SKILL", "name": "deploy"}, DONE])
+    before, after = (prompt.messages[1].text for prompt in said.model.prompts)
+    assert "- deploy: Deploy with [redacted]." in before
+    assert "# The skill deploy\nUse [redacted]. Use" in after and "correct" not in before + after
