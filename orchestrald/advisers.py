@@ -8,6 +8,7 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
+from orchestrald import config_models
 from orchestrald.config import Config
 from orchestrald.config_models import BudgetLimits
 from orchestrald.core.redaction import Redaction
@@ -16,14 +17,10 @@ from orchestrald.engine.planning import Bounds
 from orchestrald.errors import InternalError, OrchestralError
 from orchestrald.interpreter.llm import ModelInterpreter, Voice
 from orchestrald.models.base import Model
-from orchestrald.models.endpoint import Endpoint
-from orchestrald.models.fallback import Fallback
-from orchestrald.models.known import Known
 from orchestrald.models.profile import Profile
 from orchestrald.paths import Paths
-from orchestrald.planner.base import Done, Proposal, Request
+from orchestrald.planner.base import Catalog, Done, Planner, Proposal, Request
 from orchestrald.planner.choice import Choice
-from orchestrald.planner.llm import Catalog, LlmPlanner, Settings
 from orchestrald.planner.playbooks import Playbooks, bundled
 from orchestrald.planner.skills import Skills
 from orchestrald.providers import check, profiles, redaction
@@ -47,7 +44,6 @@ class Advisers:
         self._paths = paths
         self._config_file = config_file
         self._catalog = catalog
-        self._known = Known(Path(paths.endpoints))
         self.configure(config)
 
     def configure(self, config: Config) -> None:
@@ -60,23 +56,29 @@ class Advisers:
         self.skills = Skills(folders)
         found = () if said.mode == "deterministic" else profiles(config, said, self._environ)
         self.model = self._model(found)
-        settings = Settings(said.max_repairs, said.max_rounds, said.max_actions)
-        llm = None if self.model is None else LlmPlanner(self.model, self._catalog, settings, self.redact, self.skills)
         self.mode = said.mode
-        self._choice = Choice(self.playbooks, llm, said.mode, str(self._config_file))
-        voice = (
-            self.model
-            if not _speaks_for_itself(config)
-            else self._model(profiles(config, config.interpreter, self._environ))
-        )
-        self._voice = Voice(voice, config.interpreter.mode, self.redact)
+        self._choice = Choice(self.playbooks, self._planner(said), said.mode, str(self._config_file))
+        speaks = self.model
+        if _speaks_for_itself(config):
+            speaks = self._model(profiles(config, config.interpreter, self._environ))
+        self._voice = Voice(speaks, config.interpreter.mode, self.redact)
         for profile in found:
             if profile.api_key_env and not profile.api_key:
                 log.warning("%s cannot be asked: %s is not set", profile.name, profile.api_key_env)
 
     def _model(self, found: tuple[Profile, ...]) -> Model | None:
-        endpoints = [Endpoint(profile, self._known, self.redact) for profile in found]
-        return Fallback(endpoints) if endpoints else None
+        if not found:
+            return None
+        from orchestrald.model_planning import model_of  # noqa: PLC0415  only where there is a model
+
+        return model_of(found, Path(self._paths.endpoints), self.redact)
+
+    def _planner(self, said: config_models.Planner) -> Planner | None:
+        if self.model is None:
+            return None
+        from orchestrald.model_planning import planner_of  # noqa: PLC0415  the same
+
+        return planner_of(self.model, said, self._catalog, self.redact, self.skills)
 
     async def propose(self, request: Request) -> Proposal | Done:
         try:

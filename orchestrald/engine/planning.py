@@ -6,7 +6,7 @@ Asks the planner, and believes it nothing: whatever comes back is normalized, an
 import logging
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import trio
 
@@ -16,7 +16,7 @@ from orchestrald.core.graft import Graft, graft
 from orchestrald.core.graph import Graph
 from orchestrald.core.inputs import Input, PlanConcluded, PlanningFailed, PlanPatched, PlanProposed
 from orchestrald.core.interaction import Interaction
-from orchestrald.core.model import ActionSpec, Failure
+from orchestrald.core.model import Failure
 from orchestrald.core.normalize import normalize
 from orchestrald.core.observation import Observed, steps
 from orchestrald.core.plan_shape import Problem
@@ -25,7 +25,7 @@ from orchestrald.engine.clock import Clock
 from orchestrald.engine.memory import WorkingSet
 from orchestrald.engine.model_calls import ModelCalls
 from orchestrald.errors import OrchestralError, PlanError
-from orchestrald.planner.base import Done, Kept, Planner, Proposal, Request
+from orchestrald.planner.base import Catalog, Done, Kept, Planner, Proposal, Request
 from orchestrald.store.base import Reader
 from orchestrald.store.base_calls import Spent
 
@@ -36,11 +36,6 @@ MOST_KEPT = 50
 
 LARGE = 300
 """A plan with more steps is normalized in a thread: it would hold up everybody else for tens of milliseconds."""
-
-
-class Catalog(Protocol):
-    @property
-    def specs(self) -> Mapping[str, ActionSpec]: ...
 
 
 class Bounds(NamedTuple):

@@ -4,10 +4,11 @@ A planner is asked with an intent and answers with an untrusted plan, or says th
 runs anything and is believed nothing: the engine normalizes what comes back.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from orchestrald.core.dialogue import Message
+from orchestrald.core.model import ActionSpec
 from orchestrald.core.observation import Observed
 from orchestrald.models.base import Calls
 
@@ -69,6 +70,13 @@ class Done(NamedTuple):
     text: str
     planner: str
     achieved: bool = True
+
+
+class Catalog(Protocol):
+    """What can be planned with, at this moment."""
+
+    @property
+    def specs(self) -> Mapping[str, ActionSpec]: ...
 
 
 class Planner(Protocol):

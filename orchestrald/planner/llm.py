@@ -5,16 +5,15 @@ depends on the request and on earlier answers alone, so that after a restart the
 are written down. The model is believed nothing: what it proposes goes through the same check as anybody's plan.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
-from orchestrald.core.model import ActionSpec
 from orchestrald.core.plan_shape import Problem
 from orchestrald.core.redaction import Redaction
 from orchestrald.errors import BadAnswer, ModelRefused, PlanError, PlannerUnavailable, PromptTooLong
 from orchestrald.models.base import Calls, Model, Prompt, Reply
 from orchestrald.planner.answer import Finished, Opens, Planned, asking, misled, read_answer
-from orchestrald.planner.base import Done, Proposal, Request
+from orchestrald.planner.base import Catalog, Done, Proposal, Request
 from orchestrald.planner.choose import choose
 from orchestrald.planner.data import Marking
 from orchestrald.planner.prompt import About, Complaint, compose
@@ -26,11 +25,6 @@ MOST_OPENED = 3
 
 _REFUSAL = 500
 """Characters of the words with which a model declines."""
-
-
-class Catalog(Protocol):
-    @property
-    def specs(self) -> Mapping[str, ActionSpec]: ...
 
 
 class Settings(NamedTuple):

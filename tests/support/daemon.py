@@ -23,6 +23,9 @@ PATIENCE_S = 30.0
 MODELS = frozenset({"OPENAI_API_KEY", "OPENAI_BASE_URL"})
 """Without them no test asks a model that somebody pays for."""
 
+UNCOMPILED = frozenset({"PYTHONDONTWRITEBYTECODE"})
+"""Without it each of hundreds of daemons would compile itself anew; an installer leaves bytecode too."""
+
 SUPPORT = Path(__file__).parent
 DESKTOP = frozenset({"DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "WAYLAND_DISPLAY"})
 """Without them no test's question turns up on the screen of whoever runs the tests."""
@@ -38,7 +41,7 @@ class Daemon:
         self.paths = Paths.find({"ORCHESTRAL_HOME": str(home)})
         self.workspace = home / "workspace"
         self.workspace.mkdir(exist_ok=True)
-        ours = {name: value for name, value in os.environ.items() if name not in DESKTOP | MODELS}
+        ours = {name: value for name, value in os.environ.items() if name not in DESKTOP | MODELS | UNCOMPILED}
         self.environment = {**ours, "ORCHESTRAL_HOME": str(home), "NO_COLOR": "1"}
         self.log: list[str] = []
         self.process: subprocess.Popen[str] | None = None
