@@ -204,13 +204,17 @@ async def test_an_answer_that_came_while_it_was_paused_is_asked_for_again(rig: R
 async def test_a_plan_that_a_person_agreed_to_does_not_run_another_plugin_of_the_same_name(
     rig: Rig, autojump_clock: MockClock
 ):
+    gate = Gate()
+    rig.script["other"] = [gate, gate]
     async with rig.running() as engine:
         graph = await engine.planning.accept({"steps": [step("w", "other"), step("a", depends_on=["w"])]})
         agreed, handed_in = [
             (await engine.submit(by="uid:0", graph=graph, source="plan", approved=approved)).state.id
             for approved in (graph.digest(""), "")
         ]
+        await wait_all_tasks_blocked()
         rig.actions.specs["work"] = replace(rig.actions.specs["work"], digest="sha256:another")
+        gate.open.set()
         ended = await rig.end_of(agreed)
         assert (ended.state, ended.failure and ended.failure.code) == ("failed", "plan_changed")
         assert (await rig.end_of(handed_in)).state == "completed"
