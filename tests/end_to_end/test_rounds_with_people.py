@@ -16,7 +16,7 @@ ASKS = "approvals: {rules: [{ask: file_write}]}\ninterpreter: {mode: rules}"
 WRITE = {"type": "SINGLE_ACTION", "action": "file_write", "params": {"path": "a.txt", "content": "x"}}
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def place() -> Iterator[tuple[Daemon, ChatServer]]:
     with planned(more=ASKS) as (made, server):
         yield made, server
@@ -29,6 +29,7 @@ def waiting(place: Daemon, name: str) -> dict[str, Any]:
 @pytest.mark.parametrize("decision", ["approve", "deny"])
 def test_a_decision(place: tuple[Daemon, ChatServer], decision: str) -> None:
     daemon, server = place
+    (daemon.workspace / "a.txt").unlink(missing_ok=True)
     server.answer_with([say(WRITE), say({"type": "DONE", "message": f"I saw it: {decision}."})])
     name = wants(daemon)
     waiting(daemon, name)

@@ -115,8 +115,8 @@ def test_no_text_takes_long(piece: str) -> None:
     text = (piece * 262_144)[:262_144]
     for before, behind in AROUND:
         whole = f"{before}{text}{behind}"
-        # A second and a third time, for our neighbours share the processor's caches.
-        assert any(_seconds(whole) < 0.3 for _ in range(3)), (before, behind)
+        # It takes a tenth of this; what looks at a text again and again takes minutes.
+        assert any(_seconds(whole) < 3 for _ in range(3)), (before, behind)
 
 
 def _seconds(text: str) -> float:

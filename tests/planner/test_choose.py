@@ -167,8 +167,8 @@ async def test_a_description_that_is_chosen_by_loses_its_secrets_before_it_is_cu
 async def test_an_intent_of_megabytes_chooses_by_its_beginning(bench: Bench):
     bench.catalog = THOUSAND
     began = time.process_time()
-    said = await bench.ask(["", DONE], "pay invoice number 40 " + "Picture " * 2_000_000)
-    assert time.process_time() - began < 1, "with every word of it, it takes two seconds"
+    said = await bench.ask(["", DONE], "pay invoice number 40 " + "Picture " * 6_000_000)
+    assert time.process_time() - began < 3, "with every word of it, it takes six seconds and more"
     assert "invoice.do_40" in shown(said.model.prompts[1])
     assert rank({"a": "x", "b": "late"}, "x " * 100_000 + "late") == ["a", "b"]
     said = await bench.ask(["", DONE], "go on " * 10_000, dialogue=(Message(1, 1, "user", "picture number 7"),))

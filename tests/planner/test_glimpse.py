@@ -99,7 +99,7 @@ def test_composing_takes_a_bounded_time(name: str):
         began = time.process_time()
         compose(about, 128_000, Marking(REDACT))
         taken.append(time.process_time() - began)
-    assert min(taken) < 0.2, "it takes a tenth of this, and took seconds when all of it was looked at"
+    assert min(taken) < 1, "it takes a fiftieth of this, and took up to nineteen seconds when all of it was looked at"
 
 
 def told(seen: Seen) -> str:
