@@ -5,13 +5,14 @@ The first half of `normalize`: everything that can be said without knowing what 
 
 import difflib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from orchestrald.core.model import Plan, Step
 from orchestrald.core.references import Path
+from orchestrald.errors import PlanError
 
 
 class Problem(NamedTuple):
@@ -24,6 +25,16 @@ class Problem(NamedTuple):
 
     def to_json(self) -> dict[str, str]:
         return {k: v for k, v in self._asdict().items() if v}
+
+
+def counted(problems: Sequence[Problem]) -> str:
+    """`one fault`, `3 faults`."""
+    return "one fault" if len(problems) == 1 else f"{len(problems)} faults"
+
+
+def faulty(problems: Sequence[Problem]) -> PlanError:
+    """The error of a plan that has these, all of them in `data["problems"]`."""
+    return PlanError(f"The plan has {counted(problems)}.", data={"problems": [each.to_json() for each in problems]})
 
 
 class PlanLimits(NamedTuple):

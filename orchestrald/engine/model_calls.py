@@ -20,7 +20,7 @@ import trio
 from orchestrald.core.events import Event
 from orchestrald.engine.clock import Clock
 from orchestrald.errors import BudgetExhausted, InternalError, OrchestralError
-from orchestrald.models.base import Hear, Model, Prompt, Reply, Tokens
+from orchestrald.models.base import Hear, Model, Prompt, Reply, Tokens, storable
 from orchestrald.store.base import Appender, Batch, Reader
 from orchestrald.store.base_calls import Spent
 
@@ -144,7 +144,7 @@ class Part:
             failed = {"asked": asked, "error": _error(error), "ms": _since(began), **taken}
             await self._calls.tell(self, which, "model.failed", failed)
             raise
-        reply = reply._replace(text=_storable(reply.text))  # as it will be read after a restart
+        reply = reply._replace(text=storable(reply.text))  # as it will be read after a restart
         self._count(reply.tokens.total, reply.cost or 0)
         with trio.CancelScope(shield=True):  # it is paid: whoever gave up meanwhile may come back for it
             await self._calls.tell(self, which, "model.answered", {"asked": asked, **_data(reply)})
@@ -157,8 +157,8 @@ class Part:
 
 def _error(error: Exception) -> dict[str, str]:
     if isinstance(error, OrchestralError):
-        return {"code": error.code, "message": _storable(error.message)}
-    return {"code": InternalError.code, "message": _storable(f"{type(error).__name__}: {error}")}
+        return {"code": error.code, "message": storable(error.message)}
+    return {"code": InternalError.code, "message": storable(f"{type(error).__name__}: {error}")}
 
 
 def _taken(error: Exception) -> dict[str, int]:
@@ -174,10 +174,6 @@ def _since(began: float) -> int:
 def _data(reply: Reply) -> dict[str, Any]:
     data = {**reply._asdict(), "tokens": reply.tokens._asdict()}
     return {name: value for name, value in data.items() if value is not None}
-
-
-def _storable(text: str) -> str:
-    return text.encode("utf-8", "replace").decode()
 
 
 def _reply(data: dict[str, Any]) -> Reply:

@@ -19,12 +19,13 @@ from orchestrald.core.interaction import Interaction
 from orchestrald.core.model import Failure
 from orchestrald.core.normalize import normalize
 from orchestrald.core.observation import Observed, steps
-from orchestrald.core.plan_shape import Problem
+from orchestrald.core.plan_shape import Problem, faulty
 from orchestrald.core.working_set import SCOPES, owner
 from orchestrald.engine.clock import Clock
 from orchestrald.engine.memory import WorkingSet
 from orchestrald.engine.model_calls import ModelCalls
 from orchestrald.errors import OrchestralError, PlanError
+from orchestrald.models.base import storable
 from orchestrald.planner.base import Catalog, Done, Kept, Planner, Proposal, Request
 from orchestrald.store.base import Reader
 from orchestrald.store.base_calls import Spent
@@ -83,9 +84,7 @@ class Planning:
             found = normalize(raw, self._catalog.specs)
         if isinstance(found, Graph):
             return found
-        count = "one fault" if len(found) == 1 else f"{len(found)} faults"
-        problems = [_shifted(problem, offset).to_json() for problem in found]
-        raise PlanError(f"The plan has {count}.", data={"problems": problems})
+        raise faulty([_shifted(problem, offset) for problem in found])
 
     async def propose(self, state: Interaction, effect: ProposePlan) -> Input:
         """The input that asking the planner leads to. Leaves by `trio.Cancelled` only."""
@@ -158,8 +157,8 @@ class Planning:
 
     def _refuse_more_than(self, most: int, steps: int) -> None:
         if steps > most:
-            problem = Problem("steps", "too_many_steps", f"there are {steps} new steps; at most {most} may be added")
-            raise PlanError("The plan has one fault.", data={"problems": [problem.to_json()]})
+            said = f"there are {steps} new steps; at most {most} may be added"
+            raise faulty([Problem("steps", "too_many_steps", said)])
 
     async def _dialogue(self, state: Interaction) -> tuple[Message, ...]:
         """What was said in the thread before, without the words that began this very interaction."""
@@ -241,4 +240,4 @@ def in_words(error: OrchestralError) -> Failure:
     nearest = [f"- {near['phrase']}: {near['says']}" for near in error.data.get("nearest", [])]
     advice = [error.advice] if error.advice and not problems else []  # each problem has its own
     said = "\n".join([error.message, *problems, *nearest, *advice])
-    return Failure(error.code, said.encode("utf-8", "replace").decode(), details=error.data or None)
+    return Failure(error.code, storable(said), details=error.data or None)

@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from orchestrald.core.redaction import Redaction
+from orchestrald.models.base import storable
 from orchestrald.planner.glimpse import Allowance, Glimpse, beginning, glimpse
 
 _SOURCE = re.compile(r"[^A-Za-z0-9_. -]")
@@ -18,7 +19,7 @@ _SOURCE = re.compile(r"[^A-Za-z0-9_. -]")
 def written(value: Any) -> str:
     """Compact JSON on one line, without any `<`. What JSON cannot carry is written as Python would."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
-    return text.encode("utf-8", "replace").decode().replace("<", "\\u003c")
+    return storable(text).replace("<", "\\u003c")
 
 
 def marked(source: str, *texts: str) -> str:

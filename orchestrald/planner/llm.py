@@ -8,7 +8,7 @@ are written down. The model is believed nothing: what it proposes goes through t
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from orchestrald.core.plan_shape import Problem
+from orchestrald.core.plan_shape import Problem, counted
 from orchestrald.core.redaction import Redaction
 from orchestrald.errors import BadAnswer, ModelRefused, PlanError, PlannerUnavailable, PromptTooLong
 from orchestrald.models.base import Calls, Model, Prompt, Reply
@@ -165,10 +165,9 @@ class _Round:
         return Proposal(answer.plan, who, replans=True, rounds=self._planner.settings.max_rounds)
 
     def _given_up(self, verdict: _Verdict, repairs: int) -> PlanError:
-        count = "one fault" if len(verdict.problems) == 1 else f"{len(verdict.problems)} faults"
         what = "plan" if verdict.is_plan else "answer"
         after = {0: "", 1: ", after one repair"}.get(repairs, f", after {repairs} repairs")
-        message = f"The {what} of {self._planner.model.name} has {count}{after}."
+        message = f"The {what} of {self._planner.model.name} has {counted(verdict.problems)}{after}."
         data = {"problems": [problem.to_json() for problem in verdict.problems]}
         return PlanError(message, data=data) if verdict.is_plan else BadAnswer(message, data=data)
 

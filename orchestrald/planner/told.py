@@ -14,7 +14,7 @@ from orchestrald.models.base import estimate
 from orchestrald.planner.base import Kept, Request
 from orchestrald.planner.data import Marking, marked, written
 from orchestrald.planner.skills import Skill
-from orchestrald.planner.window import clipped, newest, shortened
+from orchestrald.planner.window import clipped, fitting, shortened
 
 _FAILURE = 150
 """Tokens of what a step failed of."""
@@ -31,7 +31,7 @@ def dialogue(said: Sequence[Message], marking: Marking) -> Callable[[int], str]:
         mark = marking.anew()
         head = "# What was said before, oldest first"
         room -= estimate(f"{head}\n{_earlier(len(said))}\n{marked('dialogue')}\n")
-        lines = newest((_message(message, room // 3, mark) for message in reversed(said)), room)
+        lines = fitting((_message(message, room // 3, mark) for message in reversed(said)), room)[::-1]
         left_out = len(said) - len(lines)
         return "\n".join(
             [head, *([_earlier(left_out)] if left_out else []), *([marked("dialogue", *lines)] if lines else [])]
@@ -58,13 +58,7 @@ def skills(listed: Sequence[Skill], more: int, mark: Marking) -> Callable[[int],
             return ""
         head = "# Skills: what the operator wrote down. Ask for one with SKILL if it would help."
         room -= estimate(f"{head}\n999 more are not listed.\n")
-        kept: list[str] = []
-        for skill in listed:
-            line = f"- {mark.clean(skill.name)}: {mark.clean(skill.description)}"
-            room -= estimate(line + "\n")
-            if room < 0:
-                break
-            kept.append(line)
+        kept = fitting((f"- {mark.clean(skill.name)}: {mark.clean(skill.description)}" for skill in listed), room)
         unlisted = more + len(listed) - len(kept)
         return "\n".join([head, *sorted(kept), *([f"{unlisted} more are not listed."] if unlisted else [])])
 
@@ -100,19 +94,17 @@ def kept(found: Sequence[Kept], mark: Marking) -> Callable[[int], str]:
             return ""
         head = "# What was kept: values for {{memory.PLACE}}, and stored content"
         room -= estimate(f"{head}\n999 more are left out.\n{marked('kept')}\n")
-        lines: list[str] = []
-        for each in found:
-            about = {"about": each.about} if each.about else {}
-            line = written(mark.clean({"place": each.place, "bytes": each.size, **about}))
-            room -= estimate(line + "\n")
-            if room < 0:
-                break
-            lines.append(line)
+        lines = fitting((_kept(each, mark) for each in found), room)
         missing = len(found) - len(lines)
         more = [f"{missing} more are left out."] if missing else []
         return "\n".join([head, *more, *([marked("kept", *lines)] if lines else [])])
 
     return make
+
+
+def _kept(each: Kept, mark: Marking) -> str:
+    about = {"about": each.about} if each.about else {}
+    return written(mark.clean({"place": each.place, "bytes": each.size, **about}))
 
 
 def observed(request: Request, mark: Marking) -> Callable[[int], str]:

@@ -61,15 +61,15 @@ def fit(room: int, parts: Sequence[Part]) -> list[str]:
     return texts
 
 
-def newest(texts: Iterable[str], room: int) -> list[str]:
-    """As many of the texts, which come newest first, as fit, one a line; the oldest first."""
+def fitting(texts: Iterable[str], room: int) -> list[str]:
+    """As many of the texts as fit, one a line, from the first. No more of them are made than one that does not."""
     kept: list[str] = []
     for text in texts:
         room -= estimate(text + "\n")
         if room < 0:
             break
         kept.append(text)
-    return kept[::-1]
+    return kept
 
 
 def clipped(text: str, room: int) -> str:
